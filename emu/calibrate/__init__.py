@@ -1,0 +1,12 @@
+"""Calibration: float tensors are observed over batches and get their ranges."""
+
+from emu.calibrate.calibrate import (
+    Observation as Observation,
+    calibrate as calibrate,
+    coarse as coarse,
+)
+from emu.calibrate.observers import (
+    OBSERVERS as OBSERVERS,
+    Method as Method,
+    Range as Range,
+)

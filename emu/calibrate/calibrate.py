@@ -1,0 +1,91 @@
+"""calibrate: stream batches through a float Graph once and conclude every range."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from emu.calibrate.observers import OBSERVERS, Method, Range, State
+from emu.errors import DataError
+from emu.graph import Graph, trace
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """How one tensor is observed; the percentile is in percent, 50 < p <= 100."""
+
+    method: Method = Method.MINMAX
+    percentile: float = 99.99
+
+
+def calibrate(
+    graph: Graph,
+    batches: Iterable[np.ndarray],
+    observations: Mapping[str, Observation],
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Range]:
+    """Range of every tensor named in `observations`, over all samples.
+
+    `batches` are float32 arrays for the graph's one input, the largest first; a
+    smaller one is padded to the size of the first and its padding not counted.
+    One pass; memory does not grow with the number of batches. `progress` is told
+    the number of samples of each finished batch. Raises DataError for no data and
+    for values that are not finite.
+    """
+    constants = {k: jnp.asarray(v) for k, v in graph.constants.items()}
+    states = {
+        name: OBSERVERS[seen.method].empty() for name, seen in observations.items()
+    }
+
+    @jax.jit
+    def step(
+        states: dict[str, State],
+        constants: dict[str, jax.Array],
+        x: jax.Array,
+        n: jax.Array,
+    ) -> dict[str, State]:
+        tensors = trace(graph, constants, {graph.inputs[0]: x})
+        valid = jnp.arange(x.shape[0]) < n
+        return {
+            name: OBSERVERS[seen.method].update(states[name], tensors[name], valid)
+            for name, seen in observations.items()
+        }
+
+    size = 0
+    for batch in batches:
+        size = size or len(batch)
+        padded = np.pad(batch, [(0, size - len(batch))] + [(0, 0)] * (batch.ndim - 1))
+        states = step(
+            states, constants, jnp.asarray(padded), jnp.int32(len(batch))
+        )
+        if progress:
+            progress(len(batch))
+    if not size:
+        raise DataError("no calibration samples", where="calibration")
+    return {name: _conclude(name, observations[name], states[name]) for name in states}
+
+
+def _conclude(name: str, seen: Observation, state: State) -> Range:
+    arrays = {key: np.asarray(value) for key, value in state.items()}
+    if not all(math.isfinite(float(arrays[end])) for end in ("low", "high")):
+        raise DataError(
+            f"calibration found values from {arrays['low']} to {arrays['high']}, "
+            "expected finite ones",
+            where=f"tensor {name!r}",
+        )
+    found = OBSERVERS[seen.method].conclude(arrays, seen.percentile)
+    return Range(low=coarse(found.low), high=coarse(found.high))
+
+
+def coarse(value: float) -> float:
+    """Round away from zero to 8 significant bits.
+
+    Float sums differ in their last bits between processors; ranges on a coarse grid
+    do not, so the integer program made here is the same program elsewhere. It costs
+    at most 2**-7 of the range.
+    """
+    mantissa, exponent = math.frexp(abs(value))
+    return math.copysign(math.ldexp(math.ceil(mantissa * 256), exponent - 8), value)

@@ -1,0 +1,36 @@
+"""emu inspect: what a model or program is made of."""
+
+# ruff: noqa: PLC0415 - JAX is imported only by a command that runs
+
+from emu.cli import options
+from emu.cli.exits import HOLDS
+from emu.cli.terminal import show, show_json
+
+
+def inspect(
+    model: options.Model,
+    *,
+    target: options.Target = None,
+    as_json: options.Json = False,
+) -> int:
+    """Show operators, tensors, MACs, parameters, and what a target cannot run.
+
+    The layers of a float model are shown as quantization sees them, with the names
+    that a recipe uses. An .emu file shows the worst case of each accumulator.
+    """
+    from emu.cli.models import Quantization, refuse_options
+    from emu.evaluate import find_model, open_model
+    from emu.evaluate.inspection import inspect_graph
+    from emu.report.inspection import render_inspection
+    from emu.targets import find_target
+
+    entry = find_model(model)
+    refuse_options(entry, Quantization(target=target))
+    against = find_target(target) if target else None
+    entry, graph = open_model(entry)
+    found = inspect_graph(graph, against)
+    if as_json:
+        show_json({**found.to_json(), "file": str(entry.file)})
+    else:
+        show(render_inspection(found))
+    return HOLDS

@@ -1,0 +1,103 @@
+"""The `emu` command: joins the commands, turns errors into one line and exit code 2."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Final
+
+import typer
+
+from emu import __version__
+from emu.cli import environment
+from emu.cli.bench import bench
+from emu.cli.compare import compare
+from emu.cli.eval import evaluate
+from emu.cli.exits import COULD_NOT_RUN, HOLDS, INTERRUPTED
+from emu.cli.gate import gate
+from emu.cli.inspect import inspect
+from emu.cli.optimize import optimize
+from emu.cli.targets import targets
+from emu.cli.terminal import show_error
+from emu.errors import EmuError
+
+# Every command in the order that --help shows; each returns its exit code.
+COMMANDS: Final[Mapping[str, Callable[..., int]]] = MappingProxyType(
+    {
+        "inspect": inspect,
+        "targets": targets,
+        "optimize": optimize,
+        "eval": evaluate,
+        "compare": compare,
+        "gate": gate,
+        "bench": bench,
+    }
+)
+
+app: Final = typer.Typer(
+    name="emu",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog=f"Exit codes: 0 holds, 1 regressed, 2 could not run. {environment.CACHE_HELP}",
+)
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
+
+
+class UsageError(EmuError):
+    """A command line that names no command, or gives it wrong options."""
+
+    kind: ClassVar[str] = "usage"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"emu {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Tell, bit for bit, what a fixed-point accelerator will compute.
+
+    And stop its accuracy from regressing.
+    """
+    del version
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; errors are printed, not raised."""
+    as_json = "--json" in arguments
+    try:
+        code = app(list(arguments) or ["--help"], "emu", standalone_mode=False)
+    except EmuError as error:
+        show_error(error, as_json=as_json)
+        return COULD_NOT_RUN
+    except typer.TyperException as error:
+        # The usage errors of the option parser, which are no EmuError.
+        wrong = UsageError(error.format_message(), where="usage")
+        show_error(wrong, as_json=as_json)
+        return COULD_NOT_RUN
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        sys.stderr.write("interrupted\n")
+    return int(code or HOLDS)
+
+
+def main() -> None:
+    """Run the command line of this process; the console script `emu`."""
+    environment.prepare()
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What commands write: results to stdout, progress and errors to stderr."""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from emu.errors import EmuError
+
+# Columns of a table that goes to a file or a pipe; COLUMNS in the environment wins.
+_FILE_WIDTH: Final = 100
+
+
+class Bar(Protocol):
+    """Moves a progress bar; a label replaces the one it began with."""
+
+    def __call__(self, done: int, total: int, label: str | None = None) -> None:
+        """Show `done` of `total`."""
+        ...
+
+
+def show(*renderables: RenderableType) -> None:
+    """Print tables and lines for people on stdout."""
+    free = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(highlight=False, width=None if free else _FILE_WIDTH)
+    for renderable in renderables:
+        console.print(renderable)
+
+
+def show_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object on one line of stdout; a number without a value is null."""
+    sys.stdout.write(json.dumps(_finite(value), allow_nan=False) + "\n")
+
+
+def show_error(error: EmuError, *, as_json: bool) -> None:
+    """Print one line on stderr, and the parts as JSON on stdout if asked for."""
+    if as_json:
+        parts = {"kind": error.kind, "message": error.message}
+        show_json({"error": {**parts, "file": error.file, "where": error.where}})
+    sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+
+
+@contextmanager
+def progress(label: str, *, quiet: bool) -> Iterator[Bar]:
+    """Give a function (finished, all) that moves a bar on stderr.
+
+    There is no bar if `quiet`, or if stderr is no terminal.
+    """
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda done, total, label=None: None
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total, label=None: bar.update(
+            task, completed=done, total=total, description=label
+        )
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON data
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

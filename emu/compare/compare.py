@@ -1,0 +1,134 @@
+"""compare_layers: every quantized layer against golden FP32, streamed over batches."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+import jax
+import numpy as np
+import pandas as pd
+
+from emu.compare.golden import onnxruntime_engine
+from emu.compare.layers import Comparison, cumulative, isolated
+from emu.compare.metrics import (
+    combine,
+    first_divergence,
+    layer_table,
+    sample_sums,
+)
+from emu.errors import DataError, GraphError
+from emu.execute import Program
+from emu.graph import Graph
+
+
+class Mode(Enum):
+    """What a layer is fed with."""
+
+    CUMULATIVE = "cumulative"  # the integer network before it: all layers quantized
+    ISOLATED = "isolated"  # golden values: only this layer quantized
+
+
+_REWRITES: Final[Mapping[Mode, Callable[[Graph], Comparison]]] = MappingProxyType(
+    {Mode.CUMULATIVE: cumulative, Mode.ISOLATED: isolated}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerReport:
+    """A table per mode (columns as in `layer_table`) and what the golden was."""
+
+    tables: Mapping[Mode, pd.DataFrame]
+    samples: int
+    engine: Mapping[str, str]
+
+    @property
+    def first_divergence(self) -> str | None:
+        """First layer that differs from golden integers, by the first table."""
+        return first_divergence(next(iter(self.tables.values())))
+
+
+class _Run:
+    """One mode: its compiled program and the running totals."""
+
+    def __init__(self, comparison: Comparison, batch_size: int) -> None:
+        self.comparison = comparison
+        self.totals: dict[str, dict[str, float | int]] = {}
+
+        def finish(tensors: dict[str, jax.Array]) -> dict[str, dict[str, jax.Array]]:
+            return {
+                layer.name: sample_sums(
+                    layer,
+                    tensors[layer.tensor],
+                    tensors[layer.golden],
+                    tensors[layer.sums] if layer.sums else None,
+                )
+                for layer in comparison.layers
+            }
+
+        self.program = Program(comparison.graph, batch_size, finish=finish)
+
+    def add(self, inputs: Mapping[str, np.ndarray], count: int) -> None:
+        padded = {name: self.program.pad(name, x) for name, x in inputs.items()}
+        batch = jax.device_get(self.program.launch(padded))
+        for name, sums in batch.items():
+            self.totals[name] = combine(self.totals.get(name), sums, count)
+
+    def table(self, samples: int) -> pd.DataFrame:
+        tensors = self.comparison.graph.tensors
+        elements = {
+            layer.name: samples
+            * int(np.prod([d for d in tensors[layer.tensor].shape[1:] if d]))
+            for layer in self.comparison.layers
+        }
+        return layer_table(self.comparison.layers, self.totals, elements)
+
+
+def compare_layers(
+    graph: Graph,
+    model: str,
+    batches: Iterable[np.ndarray],
+    batch_size: int,
+    modes: tuple[Mode, ...] = (Mode.CUMULATIVE, Mode.ISOLATED),
+    progress: Callable[[int], None] | None = None,
+) -> LayerReport:
+    """Compare every quantized layer of an integer Graph with ONNX Runtime's FP32.
+
+    `model` is the ONNX file the graph was made from; `batches` are its float32
+    inputs, at most `batch_size` samples each. Memory does not grow with their number.
+    """
+    runs = {mode: _Run(_REWRITES[mode](graph), batch_size) for mode in modes}
+    if not any(run.comparison.layers for run in runs.values()):
+        raise GraphError("no quantized layer with golden outputs", where=graph.name)
+    wanted = _golden_inputs(run.comparison.graph for run in runs.values())
+    engine = onnxruntime_engine(model, sorted({name for name, _ in wanted.values()}))
+    samples = 0
+    for x in batches:
+        found = engine.run(x)
+        goldens = {
+            name: np.ascontiguousarray(np.transpose(found[source], perm))
+            for name, (source, perm) in wanted.items()
+        }
+        feed = {**goldens, graph.inputs[0]: x}
+        for run in runs.values():
+            run.add({name: feed[name] for name in run.comparison.graph.inputs}, len(x))
+        samples += len(x)
+        if progress:
+            progress(len(x))
+    if not samples:
+        raise DataError("no samples to compare", where=graph.name)
+    tables = {mode: run.table(samples) for mode, run in runs.items()}
+    return LayerReport(tables=tables, samples=samples, engine=engine.about)
+
+
+def _golden_inputs(
+    graphs: Iterable[Graph],
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Golden input -> (tensor of the source model, permutation to our layout)."""
+    return {
+        name: (described.golden.name, described.golden.perm)
+        for graph in graphs
+        for name in graph.inputs
+        if name.startswith("golden:") and (described := graph.tensors[name]).golden
+    }

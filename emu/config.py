@@ -1,0 +1,134 @@
+"""TOML files into pydantic schemas, with one clear line for every mistake."""
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from emu.errors import ConfigError, MissingError
+
+_MAX_BYTES = 4 << 20
+
+
+class Config(BaseModel):
+    """Base of all schemas: frozen, and a key that is not known is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Schema = TypeVar("Schema", bound=Config)
+
+
+def read_toml(path: str | Path, schema: type[Schema]) -> Schema:
+    """Read and validate a TOML file.
+
+    Raises MissingError for no file, ConfigError (file, line, key, nearest valid key
+    or what was expected) for a wrong one.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingError("there is no such file", file=path)
+    if path.stat().st_size > _MAX_BYTES:
+        raise ConfigError(f"larger than {_MAX_BYTES} bytes", file=path)
+    try:
+        text = path.read_text("utf-8")
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"no sound TOML: {error}", file=path) from error
+    except OSError as error:
+        raise MissingError(f"cannot read: {error.strerror}", file=path) from error
+    return validate(data, schema, file=path, text=text)
+
+
+def validate(
+    data: dict[str, Any],
+    schema: type[Schema],
+    *,
+    file: str | Path | None = None,
+    text: str = "",
+) -> Schema:
+    """Build the schema from plain data; ConfigError for the first mistake."""
+    try:
+        return schema.model_validate(data)
+    except ValidationError as error:
+        # A misspelled key is both unknown and missing: tell of the unknown one.
+        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+        where = ".".join(str(part) for part in first["loc"])
+        line = _line_of(str(first["loc"][-1]) if first["loc"] else "", text)
+        raise ConfigError(
+            _explain(first, schema),
+            file=file,
+            where=f"line {line}: {where}" if line else where,
+        ) from error
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """`; did you mean 'x'?` for a close known name, else the list of known names."""
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known are {', '.join(map(repr, sorted(known)))}" if known else ""
+
+
+def _explain(first: Any, schema: type[BaseModel]) -> str:  # noqa: ANN401 - pydantic's own
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        return f"unknown key{nearest(key, _known_keys(schema, first['loc']))}"
+    if first["type"] == "missing":
+        return "this key is required"
+    found = first.get("input")
+    if isinstance(found, str | int | float | bool):
+        return f"found {found!r}; {first['msg']}"
+    return str(first["msg"])
+
+
+def _known_keys(schema: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """Keys allowed where `loc` points, found by walking the JSON schema."""
+    root = schema.model_json_schema()
+    spots = [root]
+    for part in loc[:-1]:
+        spots = [
+            inner for spot in spots for inner in _children(_resolve(spot, root), part)
+        ]
+    keys: list[str] = []
+    for spot in spots:
+        for resolved in _resolve(spot, root):
+            keys.extend(resolved.get("properties", {}))
+    return keys
+
+
+def _resolve(spot: dict[str, Any], root: dict[str, Any]) -> list[dict[str, Any]]:
+    if "$ref" in spot:
+        return _resolve(root["$defs"][spot["$ref"].rsplit("/", 1)[1]], root)
+    found = [spot]
+    for group in ("anyOf", "oneOf"):
+        for choice in spot.get(group, []):
+            found += _resolve(choice, root)
+    return found
+
+
+def _children(spots: list[dict[str, Any]], part: int | str) -> list[dict[str, Any]]:
+    found = []
+    for spot in spots:
+        if isinstance(part, int):
+            found.append(spot.get("items"))
+        else:
+            found.append(spot.get("properties", {}).get(part))
+            found.append(spot.get("additionalProperties"))
+    children = [child for child in found if isinstance(child, dict)]
+    # The name of a union's member also stands in `loc`; it leads nowhere deeper.
+    return children or spots
+
+
+def _line_of(key: str, text: str) -> int:
+    """1-based line where a key is set, 0 if it is not found."""
+    pattern = re.compile(
+        rf"""^\s*(\[+\s*)?["']?(.*\.)?{re.escape(key)}["']?\s*(=|\])"""
+    )
+    for number, line in enumerate(text.splitlines(), 1):
+        if pattern.match(line):
+            return number
+    return 0

@@ -1,0 +1,45 @@
+"""Datasets, preprocessing, metrics and the evaluation loop."""
+
+from emu.evaluate.batches import (
+    Batch as Batch,
+    batches as batches,
+    require_finite as require_finite,
+)
+from emu.evaluate.datasets import Dataset as Dataset, from_arrays as from_arrays
+from emu.evaluate.entries import (
+    DatasetEntry as DatasetEntry,
+    ModelEntry as ModelEntry,
+    dataset_names as dataset_names,
+    find_dataset as find_dataset,
+    find_model as find_model,
+    load_dataset_entry as load_dataset_entry,
+    load_model_entry as load_model_entry,
+    model_names as model_names,
+    open_entry as open_entry,
+    suites_folders as suites_folders,
+)
+from emu.evaluate.loop import (
+    ClassifyResult as ClassifyResult,
+    EvalResult as EvalResult,
+    ReconstructResult as ReconstructResult,
+    Task as Task,
+    evaluate as evaluate,
+)
+from emu.evaluate.metrics import (
+    AucCounts as AucCounts,
+    auc as auc,
+    top_class as top_class,
+    topk_hits as topk_hits,
+)
+from emu.evaluate.preprocess import Preprocess as Preprocess
+from emu.evaluate.selection import (
+    Selection as Selection,
+    parse_selection as parse_selection,
+)
+from emu.evaluate.session import (
+    evaluate_graph as evaluate_graph,
+    model_inputs as model_inputs,
+    open_model as open_model,
+    quantize_entry as quantize_entry,
+    source_model as source_model,
+)

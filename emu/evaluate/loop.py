@@ -1,0 +1,287 @@
+"""The evaluation loop: a dataset through a model, every sample's outcome kept."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64, Shaped
+
+from emu.errors import DataError, UnsupportedError
+from emu.evaluate.batches import Batch, batches
+from emu.evaluate.datasets import Dataset
+from emu.evaluate.metrics import AucCounts, auc, top_class, topk_hits
+from emu.evaluate.preprocess import Preprocess
+
+Predict = Callable[[np.ndarray], np.ndarray]
+Progress = Callable[[int, int], None]
+
+
+class Task(Enum):
+    """What a model's output means.
+
+    CLASSIFY: one score per class; measured by Top-1 and Top-5.
+    RECONSTRUCT: the input again; a sample's score is the mean squared difference over
+    its rows, and label 1 marks the anomalies that should score high; measured by the
+    area under the ROC curve.
+    """
+
+    CLASSIFY = "classify"
+    RECONSTRUCT = "reconstruct"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClassifyResult:
+    """Top-1 and Top-5 of a dataset.
+
+    Fields:
+        ids, labels: of the samples, in order.
+        predictions: class of the highest score after the label offset; -1 and below
+            are outputs before the first class (background).
+        top5_hits: whether the label is among the five highest scores (of as many
+            scores as there are, if fewer).
+    """
+
+    task: Task = field(default=Task.CLASSIFY, init=False)
+    ids: tuple[str, ...]
+    labels: Int64[np.ndarray, " n"]
+    predictions: Int64[np.ndarray, " n"]
+    top5_hits: Bool[np.ndarray, " n"]
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return len(self.ids)
+
+    @property
+    def top1_correct(self) -> int:
+        """Samples whose prediction is their label."""
+        return int(np.count_nonzero(self.predictions == self.labels))
+
+    @property
+    def top5_correct(self) -> int:
+        """Samples whose label is among the five highest scores."""
+        return int(np.count_nonzero(self.top5_hits))
+
+    @property
+    def top1(self) -> float:
+        """Share of samples, 0 to 1."""
+        return self.top1_correct / self.n
+
+    @property
+    def top5(self) -> float:
+        """Share of samples, 0 to 1."""
+        return self.top5_correct / self.n
+
+    def counts(self) -> dict[str, int]:
+        """Return whole numbers that a baseline stores."""
+        return {
+            "n": self.n,
+            "top1_correct": self.top1_correct,
+            "top5_correct": self.top5_correct,
+        }
+
+    def to_json(self) -> dict[str, int | float]:
+        """Return the stable names of `emu eval --json`; shares are 0 to 1."""
+        return {**self.counts(), "top1": self.top1, "top5": self.top5}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReconstructResult:
+    """Area under the ROC curve of a dataset.
+
+    Fields:
+        ids, labels: of the samples, in order; label 1 is an anomaly.
+        scores: mean squared difference between output and input, over all rows.
+        auc_counts: the pairs that the scores order rightly.
+    """
+
+    task: Task = field(default=Task.RECONSTRUCT, init=False)
+    ids: tuple[str, ...]
+    labels: Int64[np.ndarray, " n"]
+    scores: Float64[np.ndarray, " n"]
+    auc_counts: AucCounts
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return len(self.ids)
+
+    @property
+    def auc(self) -> float:
+        """Area under the ROC curve, 0 to 1."""
+        return self.auc_counts.auc
+
+    def counts(self) -> dict[str, int]:
+        """Return whole numbers that a baseline stores."""
+        return {
+            "n": self.n,
+            "auc_numerator": self.auc_counts.numerator,
+            "auc_denominator": self.auc_counts.denominator,
+        }
+
+    def to_json(self) -> dict[str, int | float]:
+        """Return the stable names of `emu eval --json`."""
+        return {**self.counts(), "auc": self.auc}
+
+
+EvalResult = ClassifyResult | ReconstructResult
+
+
+def evaluate(
+    predict: Predict,
+    dataset: Dataset,
+    *,
+    preprocess: Preprocess,
+    label_offset: int = 0,
+    task: Task = Task.CLASSIFY,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+    workers: int = 2,
+) -> EvalResult:
+    """Run every sample through `predict` and count what is right.
+
+    Arguments:
+        predict: from float32 rows [b, ...] with b <= batch_size (only the last batch is
+            short) to outputs [b, ...]: scores [b, classes], or [b, classes, 1, 1].
+        dataset: with labels.
+        preprocess: from raw samples to rows.
+        label_offset: outputs before class 0; 1 for models with a background class.
+        task: what the outputs mean.
+        batch_size: rows per call.
+        progress: called with (finished samples, all samples) after each batch.
+        workers: threads that decode and prepare.
+
+    Raises:
+        DataError: no labels, a label beyond the outputs, an unreadable sample, or an
+            output that is NaN; names the sample.
+        UnsupportedError: the outputs have another shape than the task needs.
+    """
+    _require_labels(dataset)
+    collect = _COLLECTORS[task]
+    parts = []
+    for batch in batches(dataset, preprocess, batch_size, workers):
+        output = np.asarray(predict(batch.x))
+        _require_no_nan(output, batch, dataset)
+        parts.append((batch.index, *collect(output, batch, dataset, label_offset)))
+        if progress is not None:
+            progress(int(batch.index[-1]) + 1, len(dataset))
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return _FINISHERS[task](dataset, *columns)
+
+
+def _collect_classes(
+    output: Shaped[np.ndarray, "..."],
+    batch: Batch,
+    dataset: Dataset,
+    label_offset: int,
+) -> tuple[Int64[np.ndarray, " b"], Bool[np.ndarray, " b"]]:
+    """Return predictions and Top-5 hits of each row."""
+    b = len(batch.x)
+    classes = output.size // b
+    if output.shape[:1] != (b,) or max(output.shape[1:], default=0) != max(classes, 1):
+        raise UnsupportedError(
+            f"the model's output has shape {list(output.shape)} for {b} samples; "
+            "expected one score per class: [b, classes]"
+        )
+    scores = output.reshape(b, classes)
+    labels = _require_labels(dataset)
+    # All labels at once: a wrong label is reported before the long run, not after.
+    if labels.max() + label_offset >= classes:
+        bad = int(np.argmax(labels))
+        raise DataError(
+            f"found label {labels[bad]}, but the model has {classes} outputs and "
+            f"label offset {label_offset}",
+            file=dataset.file,
+            where=dataset.ids[bad],
+        )
+    target = labels[batch.index] + label_offset
+    return top_class(scores) - label_offset, topk_hits(scores, target, 5)
+
+
+def _finish_classes(
+    dataset: Dataset,
+    index: Int64[np.ndarray, " rows"],
+    predictions: Int64[np.ndarray, " rows"],
+    top5_hits: Bool[np.ndarray, " rows"],
+) -> ClassifyResult:
+    if len(index) != len(dataset):
+        raise UnsupportedError(
+            f"preprocessing makes {len(index)} rows of {len(dataset)} samples; "
+            "classification needs one row per sample"
+        )
+    return ClassifyResult(
+        ids=dataset.ids,
+        labels=_require_labels(dataset),
+        predictions=predictions,
+        top5_hits=top5_hits,
+    )
+
+
+def _collect_errors(
+    output: Shaped[np.ndarray, "..."],
+    batch: Batch,
+    dataset: Dataset,
+    label_offset: int,
+) -> tuple[Float64[np.ndarray, " b"]]:
+    """Return the mean squared difference of each row."""
+    del dataset, label_offset
+    if output.shape != batch.x.shape:
+        raise UnsupportedError(
+            f"the model's output has shape {list(output.shape)}; expected the shape "
+            f"of its input, {list(batch.x.shape)}"
+        )
+    difference = output.astype(np.float64) - batch.x.astype(np.float64)
+    return (np.mean(difference**2, axis=tuple(range(1, difference.ndim))),)
+
+
+def _finish_errors(
+    dataset: Dataset,
+    index: Int64[np.ndarray, " rows"],
+    errors: Float64[np.ndarray, " rows"],
+) -> ReconstructResult:
+    labels = _require_labels(dataset)
+    # bincount adds in the order of the rows, so the batch size changes no bit.
+    scores = np.bincount(index, errors, len(dataset)) / np.bincount(index)
+    try:
+        auc_counts = auc(scores, labels > 0)
+    except DataError as error:
+        raise DataError(error.message, file=dataset.file, where=dataset.name) from error
+    return ReconstructResult(
+        ids=dataset.ids, labels=labels, scores=scores, auc_counts=auc_counts
+    )
+
+
+_COLLECTORS: Final[MappingProxyType[Task, Callable[..., tuple[np.ndarray, ...]]]] = (
+    MappingProxyType(
+        {Task.CLASSIFY: _collect_classes, Task.RECONSTRUCT: _collect_errors}
+    )
+)
+_FINISHERS: Final[MappingProxyType[Task, Callable[..., EvalResult]]] = MappingProxyType(
+    {Task.CLASSIFY: _finish_classes, Task.RECONSTRUCT: _finish_errors}
+)
+
+
+def _require_labels(dataset: Dataset) -> Int64[np.ndarray, " n"]:
+    if dataset.labels is None:
+        raise DataError(
+            "has no labels, so nothing can be counted",
+            file=dataset.file,
+            where=dataset.name,
+        )
+    return dataset.labels
+
+
+def _require_no_nan(
+    output: Shaped[np.ndarray, "..."], batch: Batch, dataset: Dataset
+) -> None:
+    if output.dtype.kind != "f" or not np.isnan(output).any():
+        return
+    row = int(np.argwhere(np.isnan(output))[0][0])
+    raise DataError(
+        "the model's output is NaN",
+        file=dataset.file,
+        where=dataset.ids[int(batch.index[row])],
+    )

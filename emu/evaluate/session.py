@@ -1,0 +1,126 @@
+"""One model entry at work: opened, quantized, evaluated; what commands and gates call."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from emu.errors import ConfigError, ModelError
+from emu.evaluate.batches import batches
+from emu.evaluate.datasets import Dataset
+from emu.evaluate.entries import ModelEntry, find_dataset
+from emu.evaluate.loop import EvalResult, evaluate
+from emu.execute import Program
+from emu.frontends import load_model
+from emu.graph import Graph, load_graph
+from emu.quantize import Recipe, quantize_model
+from emu.targets import Target
+
+Progress = Callable[[int, int], None]
+
+
+def open_model(entry: ModelEntry) -> tuple[ModelEntry, Graph]:
+    """The Graph of an entry: float for a model file, integer for an .emu file.
+
+    An .emu file remembers the entry that it was made from (preprocessing, task,
+    label offset); that entry comes back with it.
+    """
+    if entry.file.suffix.lower() != ".emu":
+        return entry, load_model(entry.file)
+    graph = load_graph(entry.file)
+    recorded = graph.provenance.get("entry")
+    if not isinstance(recorded, dict):
+        return entry, graph
+    try:
+        made_from = ModelEntry.model_validate({**recorded, "file": entry.file})
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise ModelError(f"damaged entry: {reason}", file=entry.file) from error
+    return made_from, graph
+
+
+def model_inputs(
+    dataset: Dataset,
+    entry: ModelEntry,
+    batch_size: int,
+) -> Iterator[np.ndarray]:
+    """The model's inputs for a dataset, float32, `batch_size` rows at a time."""
+    for batch in batches(dataset, entry.preprocess, batch_size):
+        yield batch.x
+
+
+def quantize_entry(
+    entry: ModelEntry,
+    graph: Graph,
+    target: Target,
+    recipe: Recipe,
+    calibration: str | None = None,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> Graph:
+    """The integer program of a float Graph, calibrated on a dataset reference.
+
+    `calibration` defaults to the entry's own. The entry and the digest of the
+    calibration data are recorded in the provenance.
+    """
+    reference = calibration or entry.calibration
+    if reference is None:
+        raise ConfigError(
+            "no calibration data: name it with --calib, or in the model's entry",
+            where=entry.name,
+        )
+    dataset = find_dataset(reference)
+    seen = 0
+
+    def count(rows: int) -> None:
+        nonlocal seen
+        seen += rows
+        if progress:
+            progress(seen, max(seen, len(dataset)))
+
+    provenance: Mapping[str, object] = {
+        "entry": entry.model_dump(mode="json", exclude={"file"}),
+        "calibration": {
+            "data": reference,
+            "samples": len(dataset),
+            "digest": dataset.digest(),
+        },
+    }
+    inputs = model_inputs(dataset, entry, batch_size)
+    return quantize_model(graph, inputs, recipe, target, provenance, count)
+
+
+def evaluate_graph(
+    graph: Graph,
+    entry: ModelEntry,
+    dataset: Dataset,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> EvalResult:
+    """Top-1, Top-5 or the entry's metric of a float or integer Graph."""
+    program = Program(graph, batch_size)
+    output = graph.outputs[0]
+    return evaluate(
+        lambda x: program(x)[output],
+        dataset,
+        preprocess=entry.preprocess,
+        label_offset=entry.label_offset,
+        task=entry.task,
+        batch_size=batch_size,
+        progress=progress,
+    )
+
+
+def source_model(graph: Graph) -> Path:
+    """The file that an integer Graph was made from, for golden outputs.
+
+    Raises ModelError if it is gone or is another file by now (its digest differs).
+    """
+    path = Path(str(graph.provenance.get("source", "")))
+    if not path.is_file():
+        raise ModelError(
+            f"its source model {str(path)!r} is not there; golden outputs need it",
+            file=graph.name,
+        )
+    return path

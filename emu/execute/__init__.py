@@ -1,0 +1,7 @@
+"""Execution: a Graph becomes one compiled function on exact carriers."""
+
+from emu.execute.carriers import (
+    accumulation_bound as accumulation_bound,
+    choose_carriers as choose_carriers,
+)
+from emu.execute.program import Program as Program

@@ -1,0 +1,84 @@
+"""Program: a Graph compiled to one jitted function for one batch size."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from emu.errors import DataError
+from emu.execute.carriers import choose_carriers
+from emu.graph import Graph, select, trace, without_dead
+
+Finish = Callable[[dict[str, jax.Array]], Any]
+
+
+class Program:
+    """Runs a float or integer Graph on batches of one size.
+
+    Results are the graph's outputs and `taps`, any further tensors by name. A smaller
+    batch is padded with zeros and its padding dropped, so nothing is compiled twice.
+    `finish` may reduce the tensors inside the compiled function; it sees padding too.
+    Everything is traced and compiled with 64-bit types enabled locally.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        batch_size: int,
+        taps: tuple[str, ...] = (),
+        finish: Finish | None = None,
+    ) -> None:
+        """Choose carriers, place the constants; compile on the first call."""
+        wanted = tuple(dict.fromkeys((*graph.outputs, *taps)))
+        self.graph = without_dead(graph, wanted)
+        self.batch_size = batch_size
+        carriers = choose_carriers(self.graph)
+        pruned = self.graph
+
+        def run(constants: dict[str, jax.Array], inputs: dict[str, jax.Array]) -> Any:  # noqa: ANN401 - what `finish` gives
+            tensors = trace(pruned, constants, inputs, carriers)
+            chosen = select(tensors, wanted)
+            return finish(chosen) if finish else chosen
+
+        self._run = jax.jit(run)
+        with jax.enable_x64(True):
+            self._constants = {
+                k: jax.device_put(v)
+                for k, v in graph.constants.items()
+                if k in pruned.constants
+            }
+
+    def launch(self, inputs: Mapping[str, np.ndarray]) -> Any:  # noqa: ANN401 - what `finish` gives
+        """Start one full batch; results stay on the device, padding included."""
+        with jax.enable_x64(True):
+            return self._run(self._constants, dict(inputs))
+
+    def __call__(
+        self, x: np.ndarray | Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Run up to `batch_size` samples; arrays for them alone, by tensor name.
+
+        Raises DataError for an input that does not fit the graph.
+        """
+        inputs = {self.graph.inputs[0]: x} if isinstance(x, np.ndarray) else x
+        count = len(next(iter(inputs.values())))
+        padded = {name: self.pad(name, value) for name, value in inputs.items()}
+        results = jax.device_get(self.launch(padded))
+        return {name: value[:count] for name, value in results.items()}
+
+    def pad(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Fill a batch up to `batch_size` with zeros, after checking shape and dtype."""
+        tensor = self.graph.tensors[name]
+        if x.shape[1:] != tensor.shape[1:] or str(x.dtype) != tensor.dtype:
+            raise DataError(
+                f"found {x.dtype} {list(x.shape[1:])} a sample, expected "
+                f"{tensor.dtype} {list(tensor.shape[1:])}",
+                where=f"input {name!r} of {self.graph.name}",
+            )
+        if len(x) > self.batch_size:
+            raise DataError(
+                f"{len(x)} samples in a batch of {self.batch_size}", where=name
+            )
+        missing = self.batch_size - len(x)
+        return np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1)) if missing else x

@@ -1,0 +1,190 @@
+"""Sums of products: the accumulator a target has, and the carrier that is fastest.
+
+An accumulator says what the hardware computes; a carrier is how we compute it, and
+never changes a bit.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int, Int32, Int64, Integer
+
+from emu.errors import ConfigError
+from emu.fixedpoint.formats import IntFormat
+from emu.fixedpoint.overflow import OVERFLOWS, Overflow
+from emu.fixedpoint.wide import to_int64
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulator:
+    """A signed register of `bits` bits, 8..48, that a sum of products ends in.
+
+    `overflow` is applied once, to the exact sum (bias included). For WRAP that is
+    the same as wrapping after every addition; a register that saturates after
+    every addition is a different machine and not described by this.
+
+    Raises:
+        ConfigError: a width outside 8..48.
+    """
+
+    bits: int = 32
+    overflow: Overflow = Overflow.WRAP
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.bits <= 48:
+            raise ConfigError(f"an accumulator has 8 to 48 bits, not {self.bits}")
+
+    @property
+    def min(self) -> int:
+        return -(1 << (self.bits - 1))
+
+    @property
+    def max(self) -> int:
+        return (1 << (self.bits - 1)) - 1
+
+    @property
+    def dtype(self) -> np.dtype:
+        """int32 up to 32 bits, else int64."""
+        return np.dtype(np.int32 if self.bits <= 32 else np.int64)
+
+
+def overflow_accumulator(
+    acc_exact: Int32[Array, "*s"] | Int64[Array, "*s"], accumulator: Accumulator
+) -> Int32[Array, "*s"] | Int64[Array, "*s"]:
+    """What the register holds for an exact sum, as int32 up to 32 bits, else int64."""
+    bring_inside = OVERFLOWS[accumulator.overflow]
+    held = bring_inside(acc_exact, accumulator.min, accumulator.max)
+    return to_int64(held) if accumulator.bits > 32 else held.astype(jnp.int32)
+
+
+def overflowed(
+    acc_exact: Int32[Array, "*s"] | Int64[Array, "*s"], accumulator: Accumulator
+) -> Bool[Array, "*s"]:
+    """Where an exact sum does not fit the register.
+
+    An int32 sum never leaves 32 bits; to see overflow of a 32-bit register the sum
+    must come from an int64 carrier.
+    """
+    held = np.iinfo(acc_exact.dtype)
+    low = max(accumulator.min, int(held.min))
+    high = min(accumulator.max, int(held.max))
+    return (acc_exact < low) | (acc_exact > high)
+
+
+def overflow_count(
+    acc_exact: Int32[Array, "*s"] | Int64[Array, "*s"], accumulator: Accumulator
+) -> Int[Array, ""]:
+    """How many exact sums do not fit the register."""
+    return jnp.sum(overflowed(acc_exact, accumulator))
+
+
+def bits_needed(peak_min: int, peak_max: int) -> int:
+    """The fewest bits of a signed integer that hold both peaks (0 and -1 need one)."""
+    return 1 + max(max(peak, ~peak).bit_length() for peak in (peak_min, peak_max))
+
+
+def accumulator_bound(
+    weight_abs_sum: Integer[np.ndarray, " co"],
+    x_fmt: IntFormat,
+    x_zero_point: int,
+    bias_abs: Integer[np.ndarray, " #co"],
+) -> int:
+    """The greatest |partial sum| that any input in `x_fmt` can cause, in any order.
+
+    The maximum over outputs of sum|w - w_zero_point| * max|x - x_zero_point| +
+    |bias|, in Python integers. Whoever folds the input's zero point into the bias
+    passes 0 for it and the folded bias: the bound must speak of the operands that
+    the carrier multiplies.
+    """
+    reach = max(abs(x_fmt.min - x_zero_point), abs(x_fmt.max - x_zero_point))
+    biases = np.broadcast_to(bias_abs, weight_abs_sum.shape)
+    pairs = zip(weight_abs_sum.tolist(), biases.tolist(), strict=True)
+    return max((w * reach + bias for w, bias in pairs), default=0)
+
+
+class Carrier(Enum):
+    """The arithmetic that carries an integer sum of products."""
+
+    INT8 = "int8"  # int8 operands, int32 sums
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+    INT64 = "int64"
+
+
+_SUM_DTYPES: Final = MappingProxyType(
+    {
+        Carrier.INT8: np.dtype(np.int32),
+        Carrier.FLOAT32: np.dtype(np.int32),
+        Carrier.FLOAT64: np.dtype(np.int64),
+        Carrier.INT64: np.dtype(np.int64),
+    }
+)
+
+
+def sum_dtype(carrier: Carrier) -> np.dtype:
+    """The integer dtype of the sums that `dot` gives with this carrier."""
+    return _SUM_DTYPES[carrier]
+
+
+def choose_carrier(
+    bound: int, x_dtype: np.dtype, w_dtype: np.dtype, accumulator: Accumulator
+) -> Carrier:
+    """The fastest carrier that is exact for this operand pair and accumulator.
+
+    `bound` is that of `accumulator_bound`. Why each is exact:
+
+    INT8: int8 products and int32 additions are arithmetic modulo 2**32, so the
+        result is right modulo 2**32 whatever the order. If bound < 2**31 the sum is
+        the only int32 number of its class. If the accumulator wraps at b <= 32
+        bits, its value depends only on the sum modulo 2**b, and 2**b divides 2**32
+        (wrapping is a ring homomorphism), so bound does not matter.
+    FLOAT32: if bound <= 2**24, every product and every partial sum, in whatever
+        order and with or without fused multiply-add, is an integer of magnitude
+        <= 2**24, and those are all float32 numbers: nothing is ever rounded. (An
+        operand beyond 2**24 can meet only zeros, and then rounds to something that
+        is multiplied by zero.)
+    FLOAT64: the same with 2**53.
+    INT64: bound < 2**63.
+
+    Raises:
+        ConfigError: a bound of 2**63 or more.
+    """
+    wraps = accumulator.overflow is Overflow.WRAP and accumulator.bits <= 32
+    if x_dtype == w_dtype == np.int8 and (wraps or bound < 2**31):
+        return Carrier.INT8
+    if bound <= 2**24:
+        return Carrier.FLOAT32
+    if bound <= 2**53:
+        return Carrier.FLOAT64
+    if bound < 2**63:
+        return Carrier.INT64
+    raise ConfigError(f"sums of up to {bound} do not fit 64 bits")
+
+
+def dot(
+    x: Integer[Array, "m k"], w: Integer[Array, "k n"], carrier: Carrier
+) -> Int32[Array, "m n"] | Int64[Array, "m n"]:
+    """The product x @ w as integers, int32 or int64 as `sum_dtype` says.
+
+    The carrier must be one that `choose_carrier` gives (or a slower one). INT8 takes
+    int8 operands only; FLOAT64 and INT64 need 64-bit types.
+    """
+    if carrier is Carrier.INT8:
+        return jnp.matmul(x, w, preferred_element_type=jnp.int32)
+    if carrier is Carrier.FLOAT32:
+        # HIGHEST: no TF32 or bfloat16 products on accelerators.
+        sums = jnp.matmul(
+            x.astype(jnp.float32),
+            w.astype(jnp.float32),
+            precision=jax.lax.Precision.HIGHEST,
+        )
+        return sums.astype(jnp.int32)
+    if carrier is Carrier.INT64:
+        return jnp.matmul(to_int64(x), to_int64(w))
+    doubles = (to_int64(operand).astype(jnp.float64) for operand in (x, w))
+    return to_int64(jnp.matmul(*doubles, precision=jax.lax.Precision.HIGHEST))

@@ -1,0 +1,82 @@
+"""Between float32 and integers: `quantize` and `dequantize`."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float32, Float64, Integer, Shaped
+
+from emu.fixedpoint.formats import IntFormat, QParams
+from emu.fixedpoint.overflow import Overflow, apply_overflow
+from emu.fixedpoint.rounding import Rounding, round_float
+from emu.fixedpoint.wide import to_int64
+
+
+def quantize(
+    x: Float32[Array, "*s"],
+    qparams: QParams,
+    fmt: IntFormat,
+    rounding: Rounding = Rounding.HALF_EVEN,
+    overflow: Overflow = Overflow.SATURATE,
+) -> Integer[Array, "*s"]:
+    """round(x / scale) + zero_point, brought inside `fmt`, in its storage dtype.
+
+    The quotient is the float32 number nearest to x / scale (half even), as in ONNX
+    QuantizeLinear; rounding to an integer, the addition and the overflow are exact.
+    Quotients beyond +-2**62, infinities too, count as +-2**62; NaN is undefined.
+    Needs 64-bit types.
+    """
+    scale = _along(np.array(qparams.scale), qparams, x)
+    zero_point = np.array(qparams.zero_point, np.int64)
+    rounded = round_float(_quotient(x, scale), rounding)
+    # A saturated code of 16 bits is the same from a quotient clipped at 2**30.
+    if fmt.bits <= 16 and overflow is not Overflow.WRAP and _is_small(zero_point):
+        steps = jnp.clip(rounded, -(2.0**30), 2.0**30).astype(jnp.int32)
+    else:
+        steps = to_int64(jnp.clip(rounded, -(2.0**62), 2.0**62))
+    code = steps + _along(zero_point.astype(steps.dtype), qparams, x)
+    return apply_overflow(code, fmt, overflow).astype(fmt.dtype)
+
+
+def dequantize(q: Integer[Array, "*s"], qparams: QParams) -> Float32[Array, "*s"]:
+    """float32(q - zero_point) * scale: the difference is exact, then one rounding each.
+
+    Below 2**24 the difference is a float32 number, so there the product alone
+    rounds. A sum made of the product in the same jitted function may be fused with
+    it (one rounding fewer); consumers that must not depend on that store it first.
+    Needs 64-bit types for codes of 32 bits.
+    """
+    zero_point = np.array(qparams.zero_point, np.int64)
+    if q.dtype.itemsize <= 2 and _is_small(zero_point):
+        steps = q.astype(jnp.int32) - _along(zero_point.astype(np.int32), qparams, q)
+    else:
+        steps = to_int64(q) - _along(zero_point, qparams, q)
+    scale = _along(np.array(qparams.scale, np.float32), qparams, q)
+    return steps.astype(jnp.float32) * scale
+
+
+def _quotient(
+    x: Float32[Array, "*s"], scale: Float64[np.ndarray, "*#s"]
+) -> Float32[Array, "*s"]:
+    """The float32 number nearest to x / scale, on every device, jitted or not.
+
+    A float32 division is not that: XLA multiplies by the reciprocal of a constant
+    or broadcast divisor (one rounding more), and divides approximately on GPUs.
+    But x * (1 / scale) in float64 is within 2**-52 of the quotient, relatively,
+    and cannot round to another float32: the quotient of two 24-bit integers x and
+    s is never a point m / 2 half-way between two float32 numbers (its odd 25-bit
+    m would divide x), and as m * s < 2**49 it stays at least 2**-49 away from it.
+    """
+    return (x.astype(jnp.float64) * jnp.asarray(1 / scale)).astype(jnp.float32)
+
+
+def _along(
+    values: Shaped[np.ndarray, " c"], qparams: QParams, x: Shaped[Array, "*s"]
+) -> Shaped[np.ndarray, "*#s"]:
+    """The entries of `qparams` as an array that broadcasts against x."""
+    shape = [1] * x.ndim
+    if qparams.axis is not None:
+        shape[qparams.axis] = values.size
+    return values.reshape(shape)
+
+
+def _is_small(zero_point: Shaped[np.ndarray, " c"]) -> bool:
+    return bool(np.all(np.abs(zero_point) < 2**29))

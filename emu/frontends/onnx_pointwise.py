@@ -1,0 +1,112 @@
+"""Importers of operators that take one value at a time, and of Softmax and Identity."""
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from emu.errors import UnsupportedError
+from emu.frontends.onnx_layout import Scope, file_order, inner_order, sample_size
+from emu.frontends.onnx_node import OnnxNode, normal_axis
+from emu.ops import (
+    Clip,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Op,
+    Relu,
+    Reshape,
+    Sigmoid,
+    Softmax,
+)
+
+LARGEST_FLOAT: Final = float(np.finfo(np.float32).max)
+
+
+def _import_pointwise(
+    make: Callable[[Scope, OnnxNode], Op],
+) -> Callable[[Scope, OnnxNode], None]:
+    """An importer of an operator on one activation that keeps its layout."""
+
+    def importer(scope: Scope, node: OnnxNode) -> None:
+        scope.shape(node.inputs[0])
+        scope.emit(node, make(scope, node), (scope.inner(node.inputs[0]),))
+
+    return importer
+
+
+def _make_clip(scope: Scope, node: OnnxNode) -> Clip:
+    """Limits as attributes before opset 11, as constant operands after."""
+    low, high = node.real("min", -math.inf), node.real("max", math.inf)
+    if node.operand(1):
+        low = _scalar(scope, node.operand(1), "lower limit")
+    if node.operand(2):
+        high = _scalar(scope, node.operand(2), "upper limit")
+    # The largest floats are how files write "no limit".
+    return Clip(
+        low=-math.inf if low <= -LARGEST_FLOAT else low,
+        high=math.inf if high >= LARGEST_FLOAT else high,
+    )
+
+
+def _scalar(scope: Scope, name: str, what: str) -> float:
+    array = scope.value(name, what)
+    if array.size != 1:
+        raise UnsupportedError(
+            f"the {what} has shape {array.shape}, expected one value"
+        )
+    return float(array.reshape(()))
+
+
+import_clip = _import_pointwise(_make_clip)
+import_relu = _import_pointwise(lambda _scope, _node: Relu())
+import_sigmoid = _import_pointwise(lambda _scope, _node: Sigmoid())
+import_hard_swish = _import_pointwise(lambda _scope, _node: HardSwish())
+import_leaky_relu = _import_pointwise(
+    lambda _scope, node: LeakyRelu(alpha=node.real("alpha", 0.01))
+)
+import_hard_sigmoid = _import_pointwise(
+    lambda _scope, node: HardSigmoid(
+        alpha=node.real("alpha", 0.2), beta=node.real("beta", 0.5)
+    )
+)
+
+
+def import_softmax(scope: Scope, node: OnnxNode) -> None:
+    """Softmax along one axis; before opset 13 over all axes from `axis` on."""
+    x = node.inputs[0]
+    shape = scope.shape(x)
+    rank = len(shape)
+    axis = normal_axis(node.integer("axis", -1 if node.opset >= 13 else 1), rank)
+    if axis == 0:
+        raise UnsupportedError("axis 0 is the batch")
+    if node.opset >= 13 or all(size == 1 for size in shape[axis + 1 :]):
+        op = Softmax(axis=inner_order(rank).index(axis))
+        scope.emit(node, op, (scope.inner(x),))
+        return
+    kept = tuple(size or 0 for size in shape[1:axis])
+    rest = sample_size(shape) // math.prod(kept)
+    flat = scope.step(
+        node, Reshape(shape=(*kept, rest)), (scope.in_file_order(x),), "flat"
+    )
+    soft = scope.step(node, Softmax(axis=-1), (flat,), "softmax")
+    back = Reshape(shape=tuple(size or 0 for size in shape[1:]))
+    scope.emit(node, back, (soft,), file_order(rank))
+
+
+def import_identity(scope: Scope, node: OnnxNode) -> None:
+    """Identity: its readers read its operand."""
+    scope.shape(node.inputs[0])
+    scope.alias(node)
+
+
+def import_dropout(scope: Scope, node: OnnxNode) -> None:
+    """Dropout at inference: removed; its mask must not be asked for."""
+    scope.shape(node.inputs[0])
+    if any(node.outputs[1:]):
+        raise UnsupportedError("the output mask is used")
+    mode = node.operand(2)
+    if mode and scope.value(mode, "training mode").any():
+        raise UnsupportedError("training mode")
+    scope.alias(node)

@@ -1,0 +1,27 @@
+"""The gate: suites, baselines and verdicts."""
+
+from emu.gate.baseline import (
+    Baseline as Baseline,
+    LayerFigures as LayerFigures,
+    baseline_of as baseline_of,
+    baseline_path as baseline_path,
+    read_baseline as read_baseline,
+    write_baseline as write_baseline,
+)
+from emu.gate.gate import (
+    CaseOutcome as CaseOutcome,
+    GateResult as GateResult,
+    run_gate as run_gate,
+)
+from emu.gate.run import (
+    CaseResult as CaseResult,
+    Progress as Progress,
+    run_case as run_case,
+)
+from emu.gate.suite import (
+    Case as Case,
+    Limits as Limits,
+    Suite as Suite,
+    read_suite as read_suite,
+)
+from emu.gate.verdict import Kind as Kind, Outcome as Outcome, Verdict as Verdict

@@ -1,0 +1,227 @@
+"""run_case: one measurement, from the float model to figures of its integer program."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from emu.compare import LayerReport, compare_layers
+from emu.errors import ConfigError
+from emu.evaluate import (
+    Dataset,
+    EvalResult,
+    ModelEntry,
+    Task,
+    evaluate,
+    evaluate_graph,
+    find_dataset,
+    model_inputs,
+    open_model,
+    quantize_entry,
+)
+from emu.execute import Program
+from emu.gate.digest import BitDigest, integer_outputs
+from emu.gate.suite import (
+    Case,
+    case_calibration,
+    case_data,
+    case_file,
+    case_model,
+)
+from emu.graph import Graph
+from emu.quantize import read_recipe
+from emu.targets import find_target
+
+# Called with (case id, stage, done, all); stages are FP32, calibrate, integer, compare.
+Progress = Callable[[str, str, int, int], None]
+
+_PACKAGES: Final = ("emu", "jax", "numpy", "onnxruntime")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CaseResult:
+    """What was measured of a case.
+
+    Fields:
+        case: as the suite says it.
+        data, calibration: references after the defaults of the model's entry.
+        fp32, quantized: of the float model and of the integer program.
+        layers: every layer against golden FP32, cumulative and isolated.
+        digest: sha256 of the integer outputs over the first 64 rows.
+        versions: of emu and what it stands on; for information.
+        seconds: of wall-clock time.
+    """
+
+    case: Case
+    data: str
+    calibration: str
+    fp32: EvalResult
+    quantized: EvalResult
+    layers: LayerReport
+    digest: str
+    versions: dict[str, str]
+    seconds: float
+
+    @property
+    def identity(self) -> dict[str, str | None]:
+        """What was asked for: model, data, calibration, target, recipe."""
+        return {
+            "model": self.case.model,
+            "data": self.data,
+            "calibration": self.calibration,
+            "target": self.case.target,
+            "recipe": self.case.recipe,
+        }
+
+
+def run_case(suite: Path, case: Case, progress: Progress | None = None) -> CaseResult:
+    """Measure a case of the suite at `suite`.
+
+    Raises an EmuError for whatever cannot be found, read or run, and if a sample is
+    both calibrated on and evaluated.
+    """
+    start = time.monotonic()
+    entry, graph = open_model(case_model(suite, case))
+    if entry.file.suffix.lower() == ".emu":
+        raise ConfigError(
+            "is an integer program; a case starts from the float model",
+            file=suite,
+            where=case.id,
+        )
+    _require_limits_fit(suite, case, entry)
+    recipe = read_recipe(case_file(suite, case.recipe) if case.recipe else None)
+    target = find_target(case_file(suite, case.target))
+    calibration = case_calibration(suite, case, entry)
+    dataset = find_dataset(case_data(suite, case, entry))
+    _require_disjoint(suite, case, find_dataset(calibration), dataset)
+
+    size = case.batch_size
+    tell = _stages(case, progress)
+    fp32 = evaluate_graph(graph, entry, dataset, size, tell("FP32"))
+    integer = quantize_entry(
+        entry, graph, target, recipe, calibration, size, tell("calibrate")
+    )
+    quantized, digest = _evaluate_bits(integer, entry, dataset, size, tell("integer"))
+    layers = _compare(integer, entry, dataset, case, tell("compare"))
+    return CaseResult(
+        case=case,
+        data=case.data or entry.data or "",
+        calibration=case.calibration or entry.calibration or "",
+        fp32=fp32,
+        quantized=quantized,
+        layers=layers,
+        digest=digest,
+        versions={package: metadata.version(package) for package in _PACKAGES},
+        seconds=time.monotonic() - start,
+    )
+
+
+def _evaluate_bits(
+    graph: Graph,
+    entry: ModelEntry,
+    dataset: Dataset,
+    batch_size: int,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[EvalResult, str]:
+    """Evaluate and digest in one pass with one compiled program."""
+    tensors = integer_outputs(graph)
+    program = Program(graph, batch_size, taps=tensors)
+    digest = BitDigest(tensors)
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        results = program(x)
+        digest.add(results)
+        return results[graph.outputs[0]]
+
+    result = evaluate(
+        predict,
+        dataset,
+        preprocess=entry.preprocess,
+        label_offset=entry.label_offset,
+        task=entry.task,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    return result, digest.hexdigest()
+
+
+def _compare(
+    graph: Graph,
+    entry: ModelEntry,
+    dataset: Dataset,
+    case: Case,
+    progress: Callable[[int, int], None] | None,
+) -> LayerReport:
+    done = 0
+
+    def count(rows: int) -> None:
+        nonlocal done
+        done += rows
+        if progress:
+            progress(done, max(done, case.compare_samples))
+
+    inputs = _first_rows(dataset, entry, case)
+    return compare_layers(
+        graph, str(entry.file), inputs, case.batch_size, progress=count
+    )
+
+
+def _first_rows(
+    dataset: Dataset, entry: ModelEntry, case: Case
+) -> Iterator[np.ndarray]:
+    """The first `compare_samples` rows of the model's input, in batches."""
+    left = case.compare_samples
+    for x in model_inputs(dataset, entry, case.batch_size):
+        yield x[:left]
+        left -= len(x)
+        if left <= 0:
+            return
+
+
+def _stages(
+    case: Case, progress: Progress | None
+) -> Callable[[str], Callable[[int, int], None] | None]:
+    def stage(name: str) -> Callable[[int, int], None] | None:
+        return partial(progress, case.id, name) if progress else None
+
+    return stage
+
+
+def _require_limits_fit(suite: Path, case: Case, entry: ModelEntry) -> None:
+    unfit = {
+        Task.CLASSIFY: ("max_drop_auc", case.limits.max_drop_auc),
+        Task.RECONSTRUCT: ("max_drop_points", case.limits.max_drop_points),
+    }
+    key, limit = unfit[entry.task]
+    if limit is not None:
+        raise ConfigError(
+            f"{key} means nothing for a model of task {entry.task.value!r}",
+            file=suite,
+            where=f"{case.id}: limits",
+        )
+
+
+def _require_disjoint(
+    suite: Path, case: Case, calibration: Dataset, data: Dataset
+) -> None:
+    """Refuse to evaluate samples that calibrated (same name and same content)."""
+    known = dict(zip(calibration.ids, calibration.positions, strict=True))
+    both = [
+        name
+        for name, position in zip(data.ids, data.positions, strict=True)
+        if name in known
+        and data.source.content(int(position))
+        == calibration.source.content(int(known[name]))
+    ]
+    if both:
+        raise ConfigError(
+            f"{len(both)} samples, {both[0]!r} the first, are both in the calibration "
+            f"data {calibration.name} and in the evaluated {data.name}",
+            file=suite,
+            where=case.id,
+        )

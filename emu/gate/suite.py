@@ -1,0 +1,138 @@
+"""Suites: which models are measured, on which data, and what they may lose.
+
+    description = "ResNet-8 on CIFAR-10"
+
+    [[case]]
+    id = "resnet8-ic01"
+    model = "resnet8"                entry of suites/models, or a path
+    data = "cifar10_ic01"            default: what the model's entry says
+    calibration = "cifar10_jpeg[8::20]"
+    target = "generic-int8"
+    recipe = "recipes/resnet8.toml"
+    limits = { max_drop_points = 1.0 }
+
+Paths count from the folder of the suite. Names are looked for in the `models` and
+`datasets` folders beside the suite, then where the command line looks for them.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field, field_validator
+
+from emu.config import Config, read_toml
+from emu.errors import ConfigError
+from emu.evaluate import ModelEntry, find_model
+from emu.evaluate.selection import split_reference
+
+_PATH_SUFFIXES: Final = (".toml", ".npz", ".onnx", ".emu")
+_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}")
+
+
+class Limits(Config):
+    """What quantization may cost, whatever the baseline says.
+
+    Fields:
+        max_drop_points: most percentage points of Top-1 below FP32; may be negative.
+        max_drop_auc: most that the area under the ROC curve may lose, 0 to 1.
+    """
+
+    max_drop_points: Annotated[float, Field(ge=-100, le=100)] | None = None
+    max_drop_auc: Annotated[float, Field(ge=-1, le=1)] | None = None
+
+
+class Case(Config):
+    """One measurement of a suite.
+
+    Fields:
+        id: unique in the suite; names the baseline file.
+        model: entry or path of a float model.
+        data, calibration: dataset references; by default those of the entry.
+        target: built-in accelerator, or the path of its TOML.
+        recipe: path of a recipe TOML.
+        batch_size: rows per call. Figures do not depend on it, digests neither.
+        compare_samples: rows that the per-layer table is made of.
+        limits: what quantization may cost.
+    """
+
+    id: str
+    model: str
+    data: str | None = None
+    calibration: str | None = None
+    target: str = "generic-int8"
+    recipe: str | None = None
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
+    compare_samples: Annotated[int, Field(ge=1, le=100_000)] = 64
+    limits: Limits = Limits()
+
+    @field_validator("id")
+    @classmethod
+    def _is_file_name(cls, text: str) -> str:
+        if not _ID.fullmatch(text):
+            raise ValueError("expected letters, digits, '_', '-' and '.'")
+        return text
+
+
+class Suite(Config):
+    """A whole suite; at least one case."""
+
+    description: str = ""
+    case: Annotated[tuple[Case, ...], Field(min_length=1)]
+
+
+def read_suite(path: Path) -> Suite:
+    """Read a suite; ConfigError for a wrong key or two cases of one id."""
+    suite = read_toml(path, Suite)
+    seen: set[str] = set()
+    for case in suite.case:
+        if case.id in seen:
+            raise ConfigError(
+                f"two cases have the id {case.id!r}", file=path, where="case.id"
+            )
+        seen.add(case.id)
+    return suite
+
+
+def case_model(suite: Path, case: Case) -> ModelEntry:
+    """The model entry that a case means; errors as of `find_model`."""
+    return find_model(_locate(suite, case.model, "models"))
+
+
+def case_data(suite: Path, case: Case, entry: ModelEntry) -> str:
+    """Reference of the data to evaluate; ConfigError if nothing names it."""
+    return _reference(suite, case.data or entry.data, case, "data")
+
+
+def case_calibration(suite: Path, case: Case, entry: ModelEntry) -> str:
+    """Reference of the calibration data; ConfigError if nothing names it."""
+    reference = case.calibration or entry.calibration
+    return _reference(suite, reference, case, "calibration")
+
+
+def case_file(suite: Path, ref: str) -> str:
+    """A path of a suite (recipe, target) seen from here; a name stays as it is."""
+    return str(suite.parent / ref) if _is_path(ref) else ref
+
+
+def _reference(suite: Path, ref: str | None, case: Case, key: str) -> str:
+    if ref is None:
+        raise ConfigError(
+            f"neither the case nor the entry of model {case.model!r} names its {key}",
+            file=suite,
+            where=case.id,
+        )
+    base, _ = split_reference(ref)
+    return _locate(suite, base, "datasets") + ref[len(base) :]
+
+
+def _locate(suite: Path, ref: str, section: str) -> str:
+    """A path from the suite's folder; or the entry beside the suite; or the name."""
+    if _is_path(ref):
+        return str(suite.parent / ref)
+    entry = suite.parent / section / f"{ref}.toml"
+    return str(entry) if entry.is_file() else ref
+
+
+def _is_path(ref: str) -> bool:
+    return "/" in ref or ref.lower().endswith(_PATH_SUFFIXES)

@@ -1,0 +1,241 @@
+"""Verdicts: a measurement beside its baseline and its limits, judged both ways."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+from itertools import chain
+from typing import Final
+
+from emu.evaluate import ClassifyResult
+from emu.gate.baseline import Baseline, LayerFigures
+from emu.gate.run import CaseResult
+
+BAND_DB: Final = 0.5
+_NAMED: Final = 3
+
+
+class Kind(Enum):
+    """What is judged.
+
+    ACCURACY: the counts of the integer program.
+    LAYER: the SQNR of each layer, in both modes, within 0.5 dB.
+    BIT: the digest of the integer outputs, and every sample's prediction.
+    LIMIT: the loss against FP32.
+    BASELINE: whether there is a sound baseline for each case, a case for each one.
+    RUN: whether the case could be measured.
+    """
+
+    ACCURACY = "accuracy"
+    LAYER = "layer"
+    BIT = "bit"
+    LIMIT = "limit"
+    BASELINE = "baseline"
+    RUN = "run"
+
+
+class Outcome(Enum):
+    """How it was judged.
+
+    ACCEPTED: differed from the baseline, which was updated. HOLDS: within the limit.
+    MISSING: no baseline. FAILED: could not be measured.
+    """
+
+    EQUAL = "equal"
+    HOLDS = "holds"
+    ACCEPTED = "accepted"
+    IMPROVED = "improved"
+    REGRESSED = "regressed"
+    MISSING = "missing"
+    FAILED = "failed"
+
+    @property
+    def exit_code(self) -> int:
+        """0 for what may stay, 1 for what changed, 2 for what is not known."""
+        if self in (Outcome.MISSING, Outcome.FAILED):
+            return 2
+        return 1 if self in (Outcome.IMPROVED, Outcome.REGRESSED) else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One judgement of one case; `detail` is one line for people."""
+
+    suite: str
+    case: str
+    kind: Kind
+    outcome: Outcome
+    detail: str
+
+    def to_json(self) -> dict[str, str]:
+        """The stable names of `emu gate --json`."""
+        return {
+            "suite": self.suite,
+            "case": self.case,
+            "kind": self.kind.value,
+            "verdict": self.outcome.value,
+            "detail": self.detail,
+        }
+
+
+Judgement = tuple[Kind, Outcome, str]
+
+
+def judge(found: Baseline, stored: Baseline) -> list[Judgement]:
+    """Compare what was found with what was stored: accuracy, layers, bits."""
+    return [
+        (Kind.ACCURACY, *_accuracy(found, stored)),
+        (Kind.LAYER, *_layers(found, stored)),
+        (Kind.BIT, *_bits(found, stored)),
+    ]
+
+
+def judge_limits(result: CaseResult) -> list[Judgement]:
+    """Compare the loss against FP32 with the limits that the case sets."""
+    fp32, quantized, limits = result.fp32, result.quantized, result.case.limits
+    if isinstance(fp32, ClassifyResult) and isinstance(quantized, ClassifyResult):
+        if limits.max_drop_points is None:
+            return []
+        lost = fp32.top1_correct - quantized.top1_correct
+        drop = Fraction(100 * lost, fp32.n)
+        limit, unit = limits.max_drop_points, "points of Top-1"
+    else:
+        if limits.max_drop_auc is None:
+            return []
+        before, after = fp32.counts(), quantized.counts()
+        drop = _auc(before) - _auc(after)
+        limit, unit = limits.max_drop_auc, "of AUC"
+    outcome = Outcome.HOLDS if drop <= Fraction(str(limit)) else Outcome.REGRESSED
+    detail = f"{float(drop):.4g} {unit} below FP32, limit {limit:g}"
+    return [(Kind.LIMIT, outcome, detail)]
+
+
+def differences(found: Baseline, stored: Baseline | None) -> list[str]:
+    """Every difference between two baselines as a line `what: old -> new`."""
+    if stored is None:
+        figures = ", ".join(f"{k} {v}" for k, v in found.quantized.items())
+        return [f"new baseline: {figures}"]
+    lines = _changed("case", stored.case, found.case)
+    lines += _changed("fp32", stored.fp32, found.fp32)
+    lines += _changed("quantized", stored.quantized, found.quantized)
+    changed = _changed_predictions(found, stored)
+    if changed:
+        lines.append(f"predictions: {changed}")
+    for mode in sorted(found.layers.keys() | stored.layers.keys()):
+        old, new = _by_name(stored, mode), _by_name(found, mode)
+        for name in dict.fromkeys(chain(old, new)):
+            lines += _layer_lines(f"{mode} {name}", old.get(name), new.get(name))
+    lines += _changed("digest", {"bits": stored.digest}, {"bits": found.digest})
+    return lines + _changed("version", stored.versions, found.versions)
+
+
+def _accuracy(found: Baseline, stored: Baseline) -> tuple[Outcome, str]:
+    changes = _changed("", stored.quantized, found.quantized)
+    reference = _changed("FP32", stored.fp32, found.fp32)
+    note = f" ({', '.join(reference)})" if reference else ""
+    if not changes:
+        return Outcome.EQUAL, _figures(found.quantized) + note
+    rises = [
+        found.quantized.get(key, 0) - stored.quantized.get(key, 0)
+        for key in found.quantized.keys() | stored.quantized.keys()
+        if key not in ("n", "auc_denominator")
+    ]
+    comparable = all(
+        found.quantized.get(key) == stored.quantized.get(key)
+        for key in ("n", "auc_denominator")
+    )
+    better = comparable and min(rises, default=-1) >= 0
+    outcome = Outcome.IMPROVED if better else Outcome.REGRESSED
+    return outcome, ", ".join(changes) + note
+
+
+def _layers(found: Baseline, stored: Baseline) -> tuple[Outcome, str]:
+    worse, better, total = [], [], 0
+    for mode in sorted(found.layers.keys() | stored.layers.keys()):
+        old, new = _by_name(stored, mode), _by_name(found, mode)
+        total += len(new)
+        for name in dict.fromkeys(chain(old, new)):
+            if name not in new:
+                worse.append(f"{mode} {name} is missing")
+            elif name not in old:
+                worse.append(f"{mode} {name} is new")
+            else:
+                a, b = old[name].sqnr_db, new[name].sqnr_db
+                if a != b and not abs(b - a) <= BAND_DB:
+                    line = f"{mode} {name} {a:.1f} -> {b:.1f} dB"
+                    (better if b > a else worse).append(line)
+    if worse:
+        return Outcome.REGRESSED, _shorten(worse + better)
+    if better:
+        return Outcome.IMPROVED, _shorten(better)
+    return Outcome.EQUAL, f"{total} layer figures within {BAND_DB} dB"
+
+
+def _bits(found: Baseline, stored: Baseline) -> tuple[Outcome, str]:
+    if found.digest == stored.digest and found.predictions == stored.predictions:
+        return Outcome.EQUAL, f"digest {found.digest[:12]}"
+    parts = []
+    if found.digest != stored.digest:
+        parts.append(f"digest {stored.digest[:12]} -> {found.digest[:12]}")
+    changed = _changed_predictions(found, stored)
+    if changed:
+        parts.append(changed)
+    parts += _changed("", stored.case, found.case)
+    return Outcome.REGRESSED, ", ".join(parts)
+
+
+def _changed_predictions(found: Baseline, stored: Baseline) -> str:
+    """How many samples changed their prediction, and the first; "" for none."""
+    old = " ".join(stored.predictions).split()
+    new = " ".join(found.predictions).split()
+    if len(old) != len(new):
+        return f"{len(old)} -> {len(new)} predictions"
+    off = [i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
+    if not off:
+        return ""
+    first = off[0]
+    return (
+        f"{len(off)} of {len(new)} predictions differ, "
+        f"first sample {first}: {old[first]} -> {new[first]}"
+    )
+
+
+def _layer_lines(
+    what: str, old: LayerFigures | None, new: LayerFigures | None
+) -> list[str]:
+    if old is None:
+        return [f"{what}: new layer"]
+    if new is None:
+        return [f"{what}: layer is gone"]
+    return _changed(what, old.model_dump(), new.model_dump())
+
+
+def _changed(
+    what: str, old: Mapping[str, object], new: Mapping[str, object]
+) -> list[str]:
+    return [
+        f"{what} {key}: {old.get(key)} -> {new.get(key)}".strip()
+        for key in dict.fromkeys(chain(old, new))
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _by_name(baseline: Baseline, mode: str) -> dict[str, LayerFigures]:
+    return {row.name: row for row in baseline.layers.get(mode, ())}
+
+
+def _auc(counts: Mapping[str, int]) -> Fraction:
+    return Fraction(counts["auc_numerator"], counts["auc_denominator"])
+
+
+def _figures(counts: Mapping[str, int]) -> str:
+    if "top1_correct" in counts:
+        n, right = counts["n"], counts["top1_correct"]
+        return f"Top-1 {100 * right / n:.2f} % ({right}/{n})"
+    return f"AUC {float(_auc(counts)):.4f}"
+
+
+def _shorten(lines: Iterable[str]) -> str:
+    every = list(lines)
+    more = f", {len(every) - _NAMED} more" if len(every) > _NAMED else ""
+    return ", ".join(every[:_NAMED]) + more

@@ -1,0 +1,21 @@
+"""The Graph: what is computed, as immutable data; checked, built, saved, loaded."""
+
+from emu.graph.builder import GraphBuilder as GraphBuilder
+from emu.graph.graph import (
+    Golden as Golden,
+    Graph as Graph,
+    Node as Node,
+    Shape as Shape,
+    Tensor as Tensor,
+    consumers as consumers,
+    producers as producers,
+    without_dead as without_dead,
+)
+from emu.graph.infer import infer as infer
+from emu.graph.serialize import (
+    load_graph as load_graph,
+    save_graph as save_graph,
+    write_atomically as write_atomically,
+)
+from emu.graph.trace import select as select, trace as trace
+from emu.graph.verify import verify as verify

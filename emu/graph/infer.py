@@ -1,0 +1,71 @@
+"""Shape and dtype of a node's result, asked of its kernel by abstract evaluation."""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import jax
+import numpy as np
+
+from emu.errors import GraphError
+from emu.graph.graph import Shape, Tensor
+from emu.ops import KERNELS, Op
+
+# Two sizes nobody's network has elsewhere: the axis that follows them is the batch.
+_BATCHES = (5, 7)
+
+# No sample of any network is larger; a hostile file could ask for one.
+_MAX_ELEMENTS: Final = 1 << 31
+
+Operand = Tensor | np.ndarray
+
+
+def infer(op: Op, operands: Sequence[Operand], where: str) -> tuple[Shape, str]:
+    """Shape (batch axis None) and dtype name of `op` applied to the operands.
+
+    Raises GraphError, naming `where`, when the operator cannot take them or when
+    the result does not keep the batch axis first and alone.
+    """
+    results = [_evaluate(op, operands, batch, where) for batch in _BATCHES]
+    first, second = (result.shape for result in results)
+    if all(isinstance(operand, np.ndarray) for operand in operands):
+        return tuple(first), str(results[0].dtype)
+    if math.prod(first[1:]) > _MAX_ELEMENTS:
+        raise GraphError(f"a result of shape {first} is too large", where=where)
+    if (first[:1], second[:1]) != (_BATCHES[:1], _BATCHES[1:]):
+        found = f"shapes {first} and {second} for batches of {_BATCHES}"
+        raise GraphError(
+            f"found {found}; the first axis must be the batch", where=where
+        )
+    if first[1:] != second[1:]:
+        raise GraphError(
+            f"found shapes {first} and {second} for batches of {_BATCHES}; "
+            "only the first axis may depend on the batch",
+            where=where,
+        )
+    return (None, *first[1:]), str(results[0].dtype)
+
+
+def _evaluate(
+    op: Op, operands: Sequence[Operand], batch: int, where: str
+) -> jax.ShapeDtypeStruct:
+    structs = [
+        jax.ShapeDtypeStruct(operand.shape, operand.dtype)
+        if isinstance(operand, np.ndarray)
+        else jax.ShapeDtypeStruct(
+            tuple(batch if d is None else d for d in operand.shape),
+            np.dtype(operand.dtype),
+        )
+        for operand in operands
+    ]
+    kernel = KERNELS[type(op)]
+    try:
+        with jax.enable_x64(True):
+            return jax.eval_shape(lambda *xs: kernel(op, *xs), *structs)
+    except (TypeError, ValueError, IndexError, ArithmeticError) as error:
+        shapes = ", ".join(str(tuple(operand.shape)) for operand in operands)
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise GraphError(
+            f"{type(op).__name__} cannot take operands of shapes {shapes}: {reason}",
+            where=where,
+        ) from error

@@ -1,0 +1,152 @@
+"""Pooling and reductions: MaxPool for both; averages in float and on integers."""
+
+import math
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float32, Integer, Shaped
+
+from emu.fixedpoint import (
+    INT8,
+    RESCALERS,
+    IntFormat,
+    Overflow,
+    RescaleScheme,
+    apply_overflow,
+)
+from emu.ops.window import NO_PADDING, UNIT, Padding, Pair, pad_image, slices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaxPool:
+    """Largest value of each window; padding never wins. Float, or TOSA MAX_POOL2D."""
+
+    kernel: Pair
+    stride: Pair = UNIT
+    padding: Padding = NO_PADDING
+    dilation: Pair = UNIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AveragePool:
+    """Float mean of each window, ONNX AveragePool.
+
+    Padding counts in the divisor only with `count_include_pad`.
+    """
+
+    kernel: Pair
+    stride: Pair = UNIT
+    padding: Padding = NO_PADDING
+    count_include_pad: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvgPool2d:
+    """Integer mean of each window: TOSA AVG_POOL2D (input and output of one scale).
+
+    sum of (x - zero_point), times the reciprocal of the count as TOSA's
+    reciprocal_scale gives it, single rounding, plus zero_point, saturated.
+    """
+
+    kernel: Pair
+    stride: Pair = UNIT
+    padding: Padding = NO_PADDING
+    count_include_pad: bool = False
+    zero_point: int = 0
+    format: IntFormat = INT8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReduceMean:
+    """Float mean over axes; GlobalAveragePool is axes (1, 2) with kept dimensions."""
+
+    axes: tuple[int, ...]
+    keepdims: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReduceSum:
+    """Integer sum of (x - x_zero_point) over axes, int32: TOSA REDUCE_SUM.
+
+    A `rescale` by scale_in / (scale_out * count) makes it a mean with one rounding.
+    """
+
+    axes: tuple[int, ...]
+    keepdims: bool = True
+    x_zero_point: int = 0
+
+
+def max_pool(op: MaxPool, x: Shaped[Array, "n h w c"]) -> Shaped[Array, "n oh ow c"]:
+    """Maximum over the window, in the dtype of x."""
+    floating = jnp.issubdtype(x.dtype, jnp.floating)
+    least = -math.inf if floating else int(jnp.iinfo(x.dtype).min)
+    image = pad_image(x, op.padding, least)
+    best: Array | None = None
+    for _, tap in slices(image, op.kernel, op.stride, op.dilation):
+        best = tap if best is None else jnp.maximum(best, tap)
+    return image if best is None else best
+
+
+def window_counts(size: Pair, op: AveragePool | AvgPool2d) -> np.ndarray:
+    """Number of pixels each window divides by, shape 1 oh ow 1, int64."""
+    inside = np.full(size, 1, np.int64)
+    padded = np.pad(inside, op.padding, constant_values=int(op.count_include_pad))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, op.kernel)
+    counts = windows[:: op.stride[0], :: op.stride[1]].sum((-2, -1))
+    return counts[None, :, :, None]
+
+
+def _window_sum(x: Array, op: AveragePool | AvgPool2d) -> Array:
+    """Sum over each window of an image whose padding is zero."""
+    image = pad_image(x, op.padding, 0)
+    total: Array | None = None
+    for _, tap in slices(image, op.kernel, op.stride, UNIT):
+        total = tap if total is None else total + tap
+    return image if total is None else total
+
+
+def average_pool(
+    op: AveragePool, x: Float32[Array, "n h w c"]
+) -> Float32[Array, "n oh ow c"]:
+    """Mean over the window."""
+    total = _window_sum(x, op)
+    counts = window_counts((x.shape[1], x.shape[2]), op).astype(np.float32)
+    return total / jnp.asarray(counts)
+
+
+def reciprocal_scale(count: int) -> tuple[int, int]:
+    """Multiplier and shift of 1/count (TOSA 1.0 specification, reciprocal_scale).
+
+    k = number of bits of (count - 1); multiplier = ((2**30 + 1) << k) // count and
+    shift = 30 + k, so that the multiplier fits 31 bits.
+    """
+    k = (count - 1).bit_length()
+    return (((1 << 30) + 1) << k) // count, 30 + k
+
+
+def avg_pool2d(
+    op: AvgPool2d, x: Integer[Array, "n h w c"]
+) -> Integer[Array, "n oh ow c"]:
+    """Integer mean, in the dtype of x."""
+    total = _window_sum(x.astype(jnp.int32) - op.zero_point, op)
+    counts = window_counts((x.shape[1], x.shape[2]), op)
+    pairs = [reciprocal_scale(int(count)) for count in counts.flat]
+    multiplier = np.array([m for m, _ in pairs], np.int32).reshape(counts.shape)
+    shift = np.array([s for _, s in pairs], np.int64).reshape(counts.shape)
+    mean = RESCALERS[RescaleScheme.SINGLE_ROUND](
+        total, jnp.asarray(multiplier), jnp.asarray(shift)
+    )
+    shifted = mean + jnp.asarray(op.zero_point, mean.dtype)
+    return apply_overflow(shifted, op.format, Overflow.SATURATE).astype(x.dtype)
+
+
+def reduce_mean(op: ReduceMean, x: Float32[Array, "..."]) -> Float32[Array, "..."]:
+    """Mean over the axes."""
+    return jnp.mean(x, axis=op.axes, keepdims=op.keepdims)
+
+
+def reduce_sum(op: ReduceSum, x: Integer[Array, "..."]) -> Integer[Array, "..."]:
+    """Sum over the axes without the zero point, int32."""
+    values = x.astype(jnp.int32) - op.x_zero_point
+    return jnp.sum(values, axis=op.axes, keepdims=op.keepdims, dtype=jnp.int32)

@@ -1,0 +1,19 @@
+"""Quantization: recipes, and the lowering of a float Graph to an integer Graph."""
+
+from emu.quantize.layers import (
+    LOWERINGS as LOWERINGS,
+    quantize_graph as quantize_graph,
+)
+from emu.quantize.parameters import (
+    activation_qparams as activation_qparams,
+    quantize_weights as quantize_weights,
+    to_integers as to_integers,
+)
+from emu.quantize.pipeline import quantize_model as quantize_model
+from emu.quantize.recipe import (
+    Recipe as Recipe,
+    Settings as Settings,
+    check_recipe as check_recipe,
+    observations as observations,
+    read_recipe as read_recipe,
+)

@@ -1,0 +1,37 @@
+"""quantize_model: the whole way from a float Graph to an integer one."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from emu.calibrate import calibrate
+from emu.graph import Graph
+from emu.optimize import run_passes
+from emu.quantize.layers import quantize_graph
+from emu.quantize.recipe import Recipe, check_recipe, observations
+from emu.targets import Target
+
+
+def quantize_model(
+    graph: Graph,
+    batches: Iterable[np.ndarray],
+    recipe: Recipe,
+    target: Target,
+    provenance: Mapping[str, object] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Graph:
+    """Optimize, calibrate on `batches` (float32 model inputs), lower to integers.
+
+    Recipe names are those of the graph after optimization (a folded batch norm goes
+    by the name of its convolution). Target, recipe and versions are recorded in the
+    result's provenance, with `provenance` (calibration data, say).
+    """
+    floats = run_passes(graph)
+    check_recipe(recipe, floats)
+    ranges = calibrate(floats, batches, observations(recipe, floats), progress)
+    record = {
+        "target": target.model_dump(mode="json"),
+        "recipe": recipe.model_dump(mode="json", exclude_none=True, by_alias=True),
+        **(provenance or {}),
+    }
+    return quantize_graph(floats, ranges, recipe, target, record)

@@ -1,0 +1,100 @@
+"""Recipe: how a model is to be quantized, from a TOML; the most specific entry wins.
+
+    exclude = ["fc"]                  layers that stay in float, by node name
+
+    [global]                          every layer
+    method = "percentile"             minmax (default) or percentile
+    percentile = 99.99
+
+    [op.Conv]                         every Conv
+    weights = "per-tensor"
+
+    [layer."stem/conv"]               one node
+    activation = "symmetric"
+
+Settings of a layer are about its weights and its output. The model's input is the
+layer named like the input, of type Input.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from emu.calibrate import Method, Observation
+from emu.config import Config, nearest, read_toml
+from emu.errors import ConfigError
+from emu.graph import Graph
+
+
+class Settings(Config):
+    """What a recipe may say at each level; what is unsaid comes from above."""
+
+    method: Method | None = None
+    percentile: Annotated[float, Field(gt=50, le=100)] | None = None
+    activation: Literal["symmetric", "asymmetric"] | None = None
+    weights: Literal["per-channel", "per-tensor"] | None = None
+    execute: Literal["integer", "float"] | None = None
+
+
+class Recipe(Config):
+    """A whole recipe; the empty one takes the target's defaults."""
+
+    exclude: tuple[str, ...] = ()
+    everywhere: Settings = Field(default=Settings(), alias="global")
+    op: dict[str, Settings] = Field(default_factory=dict)
+    layer: dict[str, Settings] = Field(default_factory=dict)
+
+    def settings(self, op: str, layer: str) -> Settings:
+        """Merge global, per type and per layer; later ones win key by key."""
+        merged: dict[str, object] = {}
+        levels = (self.everywhere, self.op.get(op), self.layer.get(layer))
+        for level in levels:
+            if level is not None:
+                merged.update(level.model_dump(exclude_none=True))
+        if layer in self.exclude:
+            merged["execute"] = "float"
+        return Settings.model_validate(merged)
+
+
+def read_recipe(path: str | Path | None) -> Recipe:
+    """The recipe at `path`, or the empty one."""
+    return Recipe() if path is None else read_toml(path, Recipe)
+
+
+def check_recipe(recipe: Recipe, graph: Graph) -> None:
+    """Raise ConfigError for a layer or type that the model does not have."""
+    layers = [node.name for node in graph.nodes] + list(graph.inputs)
+    types = sorted({type(node.op).__name__ for node in graph.nodes} | {"Input"})
+    for name in (*recipe.exclude, *recipe.layer):
+        if name not in layers:
+            raise ConfigError(
+                f"the model has no layer {name!r}{nearest(name, layers)}",
+                where="recipe",
+            )
+    for name in recipe.op:
+        if name not in types:
+            raise ConfigError(
+                f"the model has no layer of type {name!r}{nearest(name, types)}",
+                where="recipe",
+            )
+
+
+def layer_settings(recipe: Recipe, graph: Graph) -> dict[str, Settings]:
+    """Settings of the layer that makes each tensor, by tensor name."""
+    found = {name: recipe.settings("Input", name) for name in graph.inputs}
+    for node in graph.nodes:
+        found[node.output] = recipe.settings(type(node.op).__name__, node.name)
+    return found
+
+
+def observations(recipe: Recipe, graph: Graph) -> dict[str, Observation]:
+    """How calibration is to observe each tensor of a float Graph."""
+    default = Observation()
+    return {
+        name: Observation(
+            method=settings.method or default.method,
+            percentile=settings.percentile or default.percentile,
+        )
+        for name, settings in layer_settings(recipe, graph).items()
+    }

@@ -1,0 +1,17 @@
+"""Reports: results rendered for the terminal and as JSON; nothing is computed here."""
+
+from emu.report.plain import (
+    compare_json as compare_json,
+    error_json as error_json,
+    eval_json as eval_json,
+    gate_json as gate_json,
+    layer_rows as layer_rows,
+)
+from emu.report.terminal import (
+    WIDTH as WIDTH,
+    accuracy_table as accuracy_table,
+    eval_table as eval_table,
+    gate_report as gate_report,
+    layer_table as layer_table,
+    verdict_table as verdict_table,
+)

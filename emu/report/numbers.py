@@ -1,0 +1,23 @@
+"""Numbers as text for people."""
+
+
+def count_text(count: int) -> str:
+    """A count with thousands separated; nothing for none."""
+    return f"{count:,}" if count else ""
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Sizes of one sample: "112x112x16"."""
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def bytes_text(size: int) -> str:
+    """A size in decimal units: 845 B, 12.3 kB, 4.9 MB."""
+    if size < 1000:
+        return f"{size} B"
+    value, unit = size / 1e3, "kB"
+    for larger in ("MB", "GB"):
+        if value < 1000:
+            break
+        value, unit = value / 1e3, larger
+    return f"{value:.1f} {unit}"

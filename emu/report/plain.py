@@ -1,0 +1,107 @@
+"""Results as JSON objects with stable names, for `--json`.
+
+JSON has no infinity: an infinite SQNR (no noise at all, or no signal) is the text
+"inf" or "-inf", which Python's float() reads back.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emu.compare import LayerReport, Mode
+from emu.errors import EmuError
+from emu.evaluate import EvalResult
+from emu.gate import CaseOutcome, GateResult
+from emu.graph import Graph
+
+Json = dict[str, Any]
+
+
+def error_json(error: EmuError) -> Json:
+    """What went wrong: kind, message, file and where (null if they are not known)."""
+    return {
+        "error": {
+            "kind": error.kind,
+            "message": error.message,
+            "file": error.file,
+            "where": error.where,
+        }
+    }
+
+
+def eval_json(result: EvalResult, model: str, data: str, target: str) -> Json:
+    """Metrics of one evaluation; `target` is "fp32" for a float model."""
+    return {"model": model, "data": data, "target": target, **result.to_json()}
+
+
+def compare_json(report: LayerReport, graph: Graph | None = None) -> Json:
+    """Layers in execution order: "layers" cumulative, "isolated" each alone.
+
+    A mode that was not run is an empty list. "first_divergence" is null if no layer
+    differs; "golden" names engine, version and settings; "model" is the graph's name.
+    """
+    tables = report.tables
+    return {
+        **({"model": graph.name} if graph else {}),
+        "n": report.samples,
+        "golden": dict(report.engine),
+        "layers": layer_rows(tables.get(Mode.CUMULATIVE)),
+        "isolated": layer_rows(tables.get(Mode.ISOLATED)),
+        "first_divergence": report.first_divergence,
+    }
+
+
+def gate_json(result: GateResult) -> Json:
+    """Verdicts, the exit code, and for each case what was measured."""
+    return {
+        "verdicts": [verdict.to_json() for verdict in result.verdicts],
+        "exit_code": result.exit_code,
+        "changes": list(result.changes),
+        "cases": [_case_json(case) for case in result.cases],
+    }
+
+
+def layer_rows(table: pd.DataFrame | None) -> list[Json]:
+    """Rows of a per-layer table as plain values; no table gives no rows."""
+    if table is None:
+        return []
+    return [
+        {str(key): _plain(value) for key, value in record.items()}
+        for record in table.to_dict(orient="records")
+    ]
+
+
+def _case_json(case: CaseOutcome) -> Json:
+    found: Json = {"suite": case.suite, "case": case.case}
+    if case.error is not None:
+        found |= error_json(case.error)
+    if case.baseline is not None:
+        found["baseline"] = {
+            "fp32": dict(case.baseline.fp32),
+            "quantized": dict(case.baseline.quantized),
+        }
+    if case.result is not None:
+        result = case.result
+        found |= {
+            **result.identity,
+            "fp32": result.fp32.to_json(),
+            "quantized": result.quantized.to_json(),
+            "digest": result.digest,
+            "seconds": result.seconds,
+            "versions": dict(result.versions),
+            "compare": compare_json(result.layers),
+        }
+    return found
+
+
+def _plain(value: object) -> str | int | float | None:
+    if isinstance(value, str) or value is None:
+        return value
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    number = float(np.float64(str(value)))
+    return number if math.isfinite(number) else str(number)

@@ -1,0 +1,52 @@
+"""`emu optimize` on the terminal and as JSON: the program that was written."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from emu.evaluate.inspection import Inspection, Runs
+from emu.graph import Graph
+from emu.report.numbers import bytes_text
+
+
+def program_json(
+    found: Inspection, graph: Graph, model: str, file: Path
+) -> dict[str, Any]:
+    """The stable names of `emu optimize --json`."""
+    calibration = graph.provenance.get("calibration")
+    return {
+        "model": model,
+        "target": found.target,
+        "file": str(file),
+        "bytes": file.stat().st_size,
+        "layers_integer": len(found.running(Runs.INTEGER)),
+        "layers_float": len(found.running(Runs.FLOAT)),
+        "float_layers": [layer.name for layer in found.running(Runs.FLOAT)],
+        "calibration": calibration,
+    }
+
+
+def render_program(found: Inspection, graph: Graph, file: Path) -> RenderableType:
+    """What was made, of what, and which layers stay in float."""
+    floats = found.running(Runs.FLOAT)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column()
+    grid.add_row("target", Text(found.target or ""))
+    calibration = graph.provenance.get("calibration")
+    if isinstance(calibration, dict):
+        used = f"{calibration['data']}, {calibration['samples']} samples"
+        grid.add_row("calibration", Text(used))
+    layers = f"{len(found.running(Runs.INTEGER))} in integers, {len(floats)} in float"
+    names = ", ".join(f"{layer.name} ({layer.op})" for layer in floats)
+    grid.add_row("layers", Text(f"{layers}: {names}" if names else layers))
+    at_risk = sum(
+        bool(layer.sums and layer.sums.can_overflow) for layer in found.layers
+    )
+    if at_risk:
+        grid.add_row("accumulators", Text(f"{at_risk} could overflow", "red"))
+    written = Text.assemble((str(file), "bold"), f"  {bytes_text(file.stat().st_size)}")
+    return Group(written, grid)

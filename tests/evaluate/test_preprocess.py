@@ -1,0 +1,150 @@
+"""Each step against NumPy or Pillow written out; wrong orders and shapes refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from PIL import Image
+from pydantic import ValidationError
+
+from emu.errors import DataError
+from emu.evaluate.preprocess import STEPS, Preprocess, Stage
+
+
+def apply(x, *steps):
+    return Preprocess.model_validate(list(steps)).apply(x)
+
+
+def image(h, w, c=3):
+    return np.random.default_rng(0).integers(0, 256, (h, w, c), dtype=np.uint8)
+
+
+def test_no_steps_only_make_float32():
+    x = np.array([[-3, 100]], np.int8)
+    out = apply(x)
+    assert out.dtype == np.float32
+    assert out.tolist() == [[-3.0, 100.0]]
+
+
+@given(h=st.integers(1, 60), w=st.integers(1, 60), size=st.integers(1, 40))
+def test_resize_short_makes_the_shorter_side_exact(h, w, size):
+    out = apply(image(h, w), {"op": "resize_short", "size": size})
+    assert min(out.shape[:2]) == size
+    scale = size / min(h, w)
+    assert out.shape == (round(h * scale), round(w * scale), 3)
+
+
+@pytest.mark.parametrize("name", ["nearest", "bilinear", "bicubic", "lanczos"])
+def test_resize_is_pillows(name):
+    x = image(20, 30)
+    out = apply(x, {"op": "resize", "size": [7, 11], "filter": name})
+    expected = Image.fromarray(x).resize((11, 7), Image.Resampling[name.upper()])
+    np.testing.assert_array_equal(out, np.asarray(expected, np.float32))
+
+
+def test_resize_keeps_one_channel():
+    x = image(20, 30, 1)
+    out = apply(x, {"op": "resize", "size": [4, 5]})
+    assert out.shape == (4, 5, 1)
+
+
+def test_center_crop_rounds_the_offsets_down():
+    x = np.arange(5 * 6 * 3, dtype=np.uint8).reshape(5, 6, 3)
+    out = apply(x, {"op": "center_crop", "size": [2, 3]})
+    np.testing.assert_array_equal(out, x[1:3, 1:4])
+
+
+def test_bgr_reverses_the_channels():
+    x = image(2, 2)
+    out = apply(x, {"op": "channels", "order": "BGR"})
+    np.testing.assert_array_equal(out, x[:, :, ::-1])
+    np.testing.assert_array_equal(apply(x, {"op": "channels", "order": "RGB"}), x)
+
+
+def test_normalize_and_scale_compute_in_float32():
+    x = image(3, 2)
+    out = apply(x, {"op": "normalize", "sub": [1, 2, 3], "div": 58.395})
+    wide = x.astype(np.float32)
+    expected = (wide - np.array([1, 2, 3], np.float32)) / np.float32(58.395)
+    np.testing.assert_array_equal(out, expected)
+    out = apply(x, {"op": "scale", "add": -83, "mul": 0.5847029})
+    np.testing.assert_array_equal(out, (wide - 83) * np.float32(0.5847029))
+
+
+def test_layout_nchw_moves_the_channels_first():
+    x = image(2, 5)
+    out = apply(x, {"op": "layout", "to": "NCHW"})
+    np.testing.assert_array_equal(out, x.transpose(2, 0, 1))
+    assert out.flags.c_contiguous
+    np.testing.assert_array_equal(apply(x, {"op": "layout", "to": "NHWC"}), x)
+
+
+def test_reshape_adds_the_channel_axis():
+    assert apply(
+        image(28, 28, 1)[:, :, 0], {"op": "reshape", "shape": [1, 28, 28]}
+    ).shape
+    with pytest.raises(DataError, match=r"reshape to \[1, 28, 28\]: .*\[27, 28\]"):
+        apply(np.zeros((27, 28), np.uint8), {"op": "reshape", "shape": [1, 28, 28]})
+
+
+def test_windows_hold_whole_slices_in_order():
+    x = np.arange(200 * 128, dtype=np.float32).reshape(200, 128)
+    out = apply(x, {"op": "windows", "length": 5})
+    assert out.shape == (196, 640)
+    for k in (0, 17, 195):
+        np.testing.assert_array_equal(out[k], x[k : k + 5].reshape(-1))
+    strided = apply(x, {"op": "windows", "length": 5, "stride": 3})
+    np.testing.assert_array_equal(strided, out[::3])
+
+
+@pytest.mark.parametrize(
+    ("x", "step", "message"),
+    [
+        (np.zeros((4, 4)), {"op": "resize", "size": [2, 2]}, "expected uint8"),
+        (image(4, 4), {"op": "center_crop", "size": [5, 4]}, "is only 4x4"),
+        (image(4, 4, 1), {"op": "channels", "order": "BGR"}, r"expected \[h, w, 3\]"),
+        (image(4, 4), {"op": "normalize", "sub": [1, 2]}, "found 2 values"),
+        (np.zeros(4), {"op": "layout", "to": "NCHW"}, r"expected \[h, w, c\]"),
+        (np.zeros((4, 2)), {"op": "windows", "length": 5}, "has only 4"),
+    ],
+)
+def test_a_step_refuses_samples_it_cannot_work_on(x, step, message):
+    with pytest.raises(DataError, match=message):
+        apply(x, step)
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        (
+            [{"op": "normalize"}, {"op": "resize", "size": [2, 2]}],
+            "resize must come before normalize",
+        ),
+        (
+            [{"op": "layout", "to": "NCHW"}, {"op": "normalize"}],
+            "normalize must come before layout",
+        ),
+        (
+            [{"op": "windows", "length": 2}, {"op": "reshape", "shape": [4]}],
+            "windows must be the last step",
+        ),
+        ([{"op": "normalize", "div": [1, 0, 1]}], "div must not be 0"),
+        ([{"op": "normalize", "sub": float("nan")}], "finite"),
+        ([{"op": "resize", "size": [0, 2]}], "greater than or equal to 1"),
+    ],
+)
+def test_a_pipeline_that_means_nothing_is_refused(steps, message):
+    with pytest.raises(ValidationError, match=message):
+        Preprocess.model_validate(steps)
+
+
+def test_a_double_too_large_for_float32_becomes_infinite_without_a_warning():
+    assert np.isinf(apply(np.array([1e300]))).all()
+
+
+def test_every_step_has_a_function_and_a_stage():
+    ops = {step.model_fields["op"].default for step in STEPS}
+    assert len(ops) == len(STEPS)
+    assert all(isinstance(step.stage, Stage) for step in STEPS)
+    assert all(
+        STEPS[step].__name__ == step.model_fields["op"].default for step in STEPS
+    )

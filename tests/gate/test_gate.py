@@ -1,0 +1,172 @@
+"""The gate as a whole: exit codes, updates, and cases that do not stop one another."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from emu.errors import ConfigError, DataError
+from emu.gate import (
+    Kind,
+    Outcome,
+    baseline_path,
+    read_baseline,
+    run_gate,
+    write_baseline,
+)
+
+SECOND = """
+[[case]]
+id = "second"
+model = "tiny.toml"
+calibration = "data.npz[0:20]"
+"""
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def outcomes(result) -> dict[Kind, Outcome]:
+    return {verdict.kind: verdict.outcome for verdict in result.verdicts}
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_missing_baseline_exits_2_and_writes_nothing(suite):
+    before = files(suite.parent.parent)
+    result = run_gate([suite])
+    assert outcomes(result) == {Kind.BASELINE: Outcome.MISSING}
+    assert result.exit_code == 2
+    assert str(baseline_path(suite, "tiny")) in result.verdicts[0].detail
+    assert str(result.errors[0]) == result.verdicts[0].detail
+    assert files(suite.parent.parent) == before
+
+
+@pytest.mark.usefixtures("instant")
+def test_an_update_writes_what_the_next_run_equals(suite):
+    first = run_gate([suite], update_baseline=True)
+    assert outcomes(first)[Kind.BASELINE] is Outcome.ACCEPTED
+    assert first.exit_code == 0
+    assert first.changes[0].startswith("small/tiny: new baseline: n 70")
+    second = run_gate([suite])
+    assert outcomes(second) == {
+        Kind.ACCURACY: Outcome.EQUAL,
+        Kind.LAYER: Outcome.EQUAL,
+        Kind.BIT: Outcome.EQUAL,
+        Kind.LIMIT: Outcome.HOLDS,
+    }
+    assert second.exit_code == 0
+    assert second.changes == ()
+
+
+@pytest.mark.usefixtures("instant")
+@pytest.mark.parametrize("by", [1, -1])
+def test_better_and_worse_both_fail_until_accepted(suite, by):
+    run_gate([suite], update_baseline=True)
+    path = baseline_path(suite, "tiny")
+    good = path.read_bytes()
+    stored = read_baseline(path)
+    right = stored.quantized["top1_correct"] - by
+    counts = {**stored.quantized, "top1_correct": right}
+    write_baseline(path, stored.model_copy(update={"quantized": counts}))
+    expected = Outcome.IMPROVED if by > 0 else Outcome.REGRESSED
+    checked = run_gate([suite])
+    assert outcomes(checked)[Kind.ACCURACY] is expected
+    assert checked.exit_code == 1
+    updated = run_gate([suite], update_baseline=True)
+    line = f"small/tiny: quantized top1_correct: {right} -> {right + by}"
+    assert updated.changes == (line,)
+    assert outcomes(updated)[Kind.ACCURACY] is Outcome.ACCEPTED
+    assert updated.exit_code == 0
+    assert path.read_bytes() == good
+    assert run_gate([suite]).exit_code == 0
+
+
+@pytest.mark.usefixtures("instant")
+def test_an_update_without_change_leaves_the_file_alone(suite):
+    run_gate([suite], update_baseline=True)
+    path = baseline_path(suite, "tiny")
+    before = path.stat().st_mtime_ns
+    assert run_gate([suite], update_baseline=True).changes == ()
+    assert path.stat().st_mtime_ns == before
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_damaged_baseline_exits_2_and_can_be_updated(suite):
+    path = baseline_path(suite, "tiny")
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    result = run_gate([suite])
+    assert result.exit_code == 2
+    assert "damaged baseline" in result.verdicts[0].detail
+    assert path.read_text() == "{"
+    assert run_gate([suite], update_baseline=True).exit_code == 0
+    assert run_gate([suite]).exit_code == 0
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_baseline_whose_case_is_gone_exits_2(suite):
+    run_gate([suite], update_baseline=True)
+    orphan = baseline_path(suite, "gone")
+    orphan.write_bytes(baseline_path(suite, "tiny").read_bytes())
+    result = run_gate([suite])
+    assert result.verdicts[-1].case == "gone"
+    assert result.verdicts[-1].outcome is Outcome.MISSING
+    assert result.exit_code == 2
+
+
+def test_a_case_that_fails_does_not_stop_the_others(suite, monkeypatch, measured):
+    suite.write_text(suite.read_text() + SECOND)
+
+    def fail_first(path, case, progress):
+        if case.id == "tiny":
+            raise DataError("no such luck", file="data.npz", where="x[3]")
+        return measured
+
+    monkeypatch.setattr("emu.gate.gate.run_case", fail_first)
+    result = run_gate([suite], update_baseline=True)
+    assert [v.case for v in result.verdicts] == ["tiny", "second", "second"]
+    assert result.verdicts[0].outcome is Outcome.FAILED
+    assert result.verdicts[0].detail == "data.npz: x[3]: no such luck"
+    assert result.exit_code == 2
+    assert not baseline_path(suite, "tiny").exists()
+    assert baseline_path(suite, "second").exists()
+
+
+def test_a_broken_suite_stops_all_before_anything_runs(suite, monkeypatch):
+    broken = suite.parent / "broken.toml"
+    broken.write_text('[[case]]\nid = "a"\nmodell = "b"\n')
+    monkeypatch.setattr("emu.gate.gate.run_case", None)
+    with pytest.raises(ConfigError, match=r"did you mean 'model'"):
+        run_gate([suite, broken], update_baseline=True)
+    assert not baseline_path(suite, "tiny").exists()
+
+
+def test_nothing_to_run_is_an_error():
+    with pytest.raises(ConfigError, match="no suite"):
+        run_gate([])
+
+
+def test_an_exit_code_is_that_of_the_worst_verdict():
+    codes = {outcome.value: outcome.exit_code for outcome in Outcome}
+    assert codes == {
+        "equal": 0,
+        "holds": 0,
+        "accepted": 0,
+        "improved": 1,
+        "regressed": 1,
+        "missing": 2,
+        "failed": 2,
+    }
+
+
+def test_verdicts_have_stable_names(suite):
+    result = run_gate([suite])
+    text = textwrap.shorten(str(result.verdicts[0].to_json()), 10_000)
+    assert list(result.verdicts[0].to_json()) == [
+        "suite",
+        "case",
+        "kind",
+        "verdict",
+        "detail",
+    ], text

@@ -1,0 +1,75 @@
+"""Suites: what may stand in them, and which files their names mean."""
+
+from pathlib import Path
+
+import pytest
+
+from emu.errors import ConfigError
+from emu.gate.suite import Case, case_calibration, case_data, case_model, read_suite
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "s.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_case_has_sensible_defaults(tmp_path):
+    case = read_suite(write(tmp_path, '[[case]]\nid = "a"\nmodel = "m"\n')).case[0]
+    assert (case.target, case.batch_size, case.compare_samples) == (
+        "generic-int8",
+        32,
+        64,
+    )
+    assert case.limits.max_drop_points is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[[case]]\nid = "a"\nmodel = "m"\ntarged = "x"\n', "did you mean 'target'"),
+        (
+            '[[case]]\nid = "a"\nmodel = "m"\nlimits = { max_drop = 1 }\n',
+            "did you mean 'max_drop_",
+        ),
+        ('[[cases]]\nid = "a"\nmodel = "m"\n', "did you mean 'case'"),
+        ('[[case]]\nid = "a/b"\nmodel = "m"\n', "expected letters"),
+        ('[[case]]\nid = "a"\n', "required"),
+        ("case = []\n", "at least 1"),
+        ('[[case]]\nid = "a"\nmodel = "m"\n' * 2, "two cases have the id 'a'"),
+    ],
+    ids=["key", "limit", "table", "id", "model", "empty", "twice"],
+)
+def test_a_wrong_suite_is_one_clear_line(tmp_path, text, expected):
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError, match=expected) as caught:
+        read_suite(path)
+    assert caught.value.file == str(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_names_are_looked_for_beside_the_suite_first(suite):
+    (suite.parent / "models").mkdir()
+    entry = suite.parent / "models" / "digits.toml"
+    entry.write_text('file = "../tiny.onnx"\ncalibration = "other[0:2]"\n')
+    found = case_model(suite, Case(id="a", model="digits"))
+    assert found.file == suite.parent / "tiny.onnx"
+
+
+def test_paths_count_from_the_folder_of_the_suite(suite):
+    case = Case(id="a", model="tiny.toml", data="data.npz[0:3][::2]")
+    entry = case_model(suite, case)
+    assert entry.file == suite.parent / "tiny.onnx"
+    assert case_data(suite, case, entry) == f"{suite.parent / 'data.npz'}[0:3][::2]"
+
+
+def test_a_name_with_no_entry_beside_the_suite_stays_a_name(suite):
+    case = Case(id="a", model="tiny.toml", data="digits_test[0:3]")
+    assert case_data(suite, case, case_model(suite, case)) == "digits_test[0:3]"
+
+
+def test_data_that_nothing_names_is_an_error(suite):
+    case = Case(id="a", model="tiny.toml")
+    with pytest.raises(ConfigError, match="names its calibration") as caught:
+        case_calibration(suite, case, case_model(suite, case))
+    assert caught.value.where == "a"
