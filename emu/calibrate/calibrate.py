@@ -58,9 +58,7 @@ def calibrate(
     for batch in batches:
         size = size or len(batch)
         padded = np.pad(batch, [(0, size - len(batch))] + [(0, 0)] * (batch.ndim - 1))
-        states = step(
-            states, constants, jnp.asarray(padded), jnp.int32(len(batch))
-        )
+        states = step(states, constants, jnp.asarray(padded), jnp.int32(len(batch)))
         if progress:
             progress(len(batch))
     if not size:

@@ -20,12 +20,14 @@ _OFF: Final = frozenset({"off", "0", "no", "false"})
 
 
 def prepare(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Set what JAX and XLA read when they are imported.
+    """Set what JAX, XLA and ONNX Runtime read when they are imported.
 
     What the user has set for JAX himself wins, except over `EMU_CACHE`. A folder that
     cannot be written turns the cache off: slower, never an error.
     """
     environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # ONNX Runtime would report how it is used, and complain where it cannot.
+    environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     # A disk that fills up or a damaged entry costs a compilation, not a message.
     warnings.filterwarnings(
         "ignore", message="Error (reading|writing) persistent compilation cache"

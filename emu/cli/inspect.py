@@ -2,15 +2,30 @@
 
 # ruff: noqa: PLC0415 - JAX is imported only by a command that runs
 
+from typing import Annotated
+
+import typer
+
 from emu.cli import options
 from emu.cli.exits import HOLDS
 from emu.cli.terminal import show, show_json
+
+Against = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        help="Tell what this accelerator cannot run: a name that `emu targets` lists, "
+        "or a .toml file.",
+        show_default=False,
+        metavar="T",
+    ),
+]
 
 
 def inspect(
     model: options.Model,
     *,
-    target: options.Target = None,
+    target: Against = None,
     as_json: options.Json = False,
 ) -> int:
     """Show operators, tensors, MACs, parameters, and what a target cannot run.

@@ -66,10 +66,7 @@ def about(
         ),
     ] = False,
 ) -> None:
-    """Tell, bit for bit, what a fixed-point accelerator will compute.
-
-    And stop its accuracy from regressing.
-    """
+    """Emulate a fixed-point accelerator bit for bit, and guard its accuracy."""
     del version
 
 
@@ -83,7 +80,8 @@ def run(arguments: Sequence[str]) -> int:
         return COULD_NOT_RUN
     except typer.TyperException as error:
         # The usage errors of the option parser, which are no EmuError.
-        wrong = UsageError(error.format_message(), where="usage")
+        message = error.format_message().rstrip(".")
+        wrong = UsageError(f"{message}; see {_help_of(arguments)}")
         show_error(wrong, as_json=as_json)
         return COULD_NOT_RUN
     except (KeyboardInterrupt, typer.Abort):
@@ -91,6 +89,12 @@ def run(arguments: Sequence[str]) -> int:
     if code == INTERRUPTED:
         sys.stderr.write("interrupted\n")
     return int(code or HOLDS)
+
+
+def _help_of(arguments: Sequence[str]) -> str:
+    """The command line that explains the options of this one."""
+    named = [argument for argument in arguments[:1] if argument in COMMANDS]
+    return " ".join(("`emu", *named, "--help`"))
 
 
 def main() -> None:

@@ -60,7 +60,7 @@ def progress(label: str, *, quiet: bool) -> Iterator[Bar]:
     """
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield lambda done, total, label=None: None
+        yield _hidden
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -73,6 +73,11 @@ def progress(label: str, *, quiet: bool) -> Iterator[Bar]:
         yield lambda done, total, label=None: bar.update(
             task, completed=done, total=total, description=label
         )
+
+
+def _hidden(done: int, total: int, label: str | None = None) -> None:
+    """A bar that is not drawn."""
+    del done, total, label
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON data

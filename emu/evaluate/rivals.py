@@ -13,6 +13,13 @@ import numpy as np
 import onnx  # noqa: TID251 - ONNX Runtime's quantizer takes and gives ONNX models
 import onnxruntime as ort
 from jaxtyping import Float32, Shaped
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    NotImplemented,  # noqa: A004 - ONNX Runtime's name
+    RuntimeException,
+)
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -28,11 +35,11 @@ Run = Callable[[np.ndarray], list[np.ndarray]]
 
 # What ONNX Runtime raises for a model that it cannot run.
 _FAILURES: Final = (
-    ort.capi.onnxruntime_pybind11_state.Fail,
-    ort.capi.onnxruntime_pybind11_state.InvalidArgument,
-    ort.capi.onnxruntime_pybind11_state.InvalidGraph,
-    ort.capi.onnxruntime_pybind11_state.NotImplemented,
-    ort.capi.onnxruntime_pybind11_state.RuntimeException,
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    NotImplemented,
+    RuntimeException,
     ValueError,
 )
 _ERRORS_ONLY: Final = 3

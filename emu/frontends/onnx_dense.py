@@ -26,12 +26,18 @@ def import_gemm(scope: Scope, node: OnnxNode) -> None:
     if node.integer("transB", 0):
         matrix, title = matrix.T, f"{title}:io"
     if alpha != 1.0:
-        matrix, title = matrix * np.float32(alpha), f"{title}*{alpha!r}"
+        matrix, title = _scaled(matrix, alpha), f"{title}*{alpha!r}"
     inputs = (scope.inner(x), scope.constant(title, matrix))
     bias = node.operand(2)
     if bias and beta != 0.0:
         inputs += (_gemm_bias(scope, bias, beta, matrix.shape[1]),)
     scope.emit(node, Gemm(), inputs)
+
+
+def _scaled(array: np.ndarray, factor: float) -> np.ndarray:
+    """The product in float32; what overflows is refused as a constant."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return array * np.float32(factor)
 
 
 def _gemm_bias(scope: Scope, name: str, beta: float, size: int) -> str:
@@ -41,7 +47,7 @@ def _gemm_bias(scope: Scope, name: str, beta: float, size: int) -> str:
         raise UnsupportedError(f"bias of shape {bias.shape} fixes the batch size")
     title = name
     if beta != 1.0:
-        bias, title = bias * np.float32(beta), f"{title}*{beta!r}"
+        bias, title = _scaled(bias, beta), f"{title}*{beta!r}"
     if bias.shape != (size,):
         bias, title = np.broadcast_to(bias.reshape(-1), (size,)), f"{title}:{size}"
     return scope.constant(title, bias)

@@ -57,6 +57,7 @@ def read_onnx(path: Path) -> OnnxSource:
         ) from error
     if not model.HasField("graph"):
         raise ModelError(f"no ONNX file ({len(data)} bytes): it holds no graph")
+    _check_names(model.graph)
     opset = _default_opset(model)
     digests = {str(path): hashlib.sha256(data).hexdigest()}
     digests |= _load_external_data(model, path.parent)
@@ -72,6 +73,18 @@ def read_onnx(path: Path) -> OnnxSource:
 def _one_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def _check_names(graph: onnx.GraphProto) -> None:
+    """Names must be text: protobuf hands over damaged ones as bytes."""
+    named = (*graph.input, *graph.output, *graph.initializer, *graph.value_info)
+    names = [part.name for part in named]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        names += [attribute.name for attribute in node.attribute]
+    for name in names:
+        if not isinstance(name, str):
+            raise ModelError(f"damaged: the name {name!r} is no text")
 
 
 def _default_opset(model: onnx.ModelProto) -> int:

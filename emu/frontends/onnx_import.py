@@ -78,7 +78,8 @@ def _import_input(scope: Scope, info: onnx.ValueInfoProto) -> None:
     where = f"input {info.name!r}"
     tensor = info.type.tensor_type
     if tensor.elem_type != onnx.TensorProto.FLOAT:
-        found = onnx.TensorProto.DataType.Name(tensor.elem_type)
+        names = {number: name for name, number in onnx.TensorProto.DataType.items()}
+        found = names.get(tensor.elem_type, tensor.elem_type)
         raise UnsupportedError(f"found elements {found}, expected FLOAT", where=where)
     if not tensor.HasField("shape") or not tensor.shape.dim:
         raise UnsupportedError("an input without a shape, or a scalar", where=where)

@@ -152,6 +152,8 @@ class Scope:
         if title not in self._added:
             if array.dtype != np.float32:
                 raise UnsupportedError(f"a {array.dtype} constant, expected float32")
+            if not np.isfinite(array).all():
+                raise UnsupportedError(f"constant {title!r} is not finite everywhere")
             free = title if title in self.constants else self._derived(title)
             frozen = np.array(array, np.float32, order="C", copy=True)
             frozen.flags.writeable = False

@@ -106,7 +106,8 @@ def judge_limits(result: CaseResult) -> list[Judgement]:
         drop = _auc(before) - _auc(after)
         limit, unit = limits.max_drop_auc, "of AUC"
     outcome = Outcome.HOLDS if drop <= Fraction(str(limit)) else Outcome.REGRESSED
-    detail = f"{float(drop):.4g} {unit} below FP32, limit {limit:g}"
+    side = "above" if drop < 0 else "below"
+    detail = f"{abs(float(drop)):.4g} {unit} {side} FP32, limit {limit:g} below"
     return [(Kind.LIMIT, outcome, detail)]
 
 

@@ -1,21 +1,28 @@
 """Shape and dtype of a node's result, asked of its kernel by abstract evaluation."""
 
+import inspect
 import math
 from collections.abc import Sequence
-from typing import Final
+from functools import cache
+from typing import Final, get_args
 
 import jax
 import numpy as np
 
 from emu.errors import GraphError
 from emu.graph.graph import Shape, Tensor
-from emu.ops import KERNELS, Op
+from emu.ops import KERNELS, Kernel, Op
 
 # Two sizes nobody's network has elsewhere: the axis that follows them is the batch.
 _BATCHES = (5, 7)
 
 # No sample of any network is larger; a hostile file could ask for one.
 _MAX_ELEMENTS: Final = 1 << 31
+
+# Of every other dtype a file may name, no kernel knows the meaning.
+_DTYPES: Final = frozenset(
+    {"float32", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"}
+)
 
 Operand = Tensor | np.ndarray
 
@@ -26,6 +33,7 @@ def infer(op: Op, operands: Sequence[Operand], where: str) -> tuple[Shape, str]:
     Raises GraphError, naming `where`, when the operator cannot take them or when
     the result does not keep the batch axis first and alone.
     """
+    _check_dtypes(op, operands, where)
     results = [_evaluate(op, operands, batch, where) for batch in _BATCHES]
     first, second = (result.shape for result in results)
     if all(isinstance(operand, np.ndarray) for operand in operands):
@@ -44,6 +52,38 @@ def infer(op: Op, operands: Sequence[Operand], where: str) -> tuple[Shape, str]:
             where=where,
         )
     return (None, *first[1:]), str(results[0].dtype)
+
+
+def _check_dtypes(op: Op, operands: Sequence[Operand], where: str) -> None:
+    """Refuse what the kernel's annotations exclude; JAX would convert it silently."""
+    named, others = _taken(KERNELS[type(op)])
+    for i, operand in enumerate(operands):
+        allowed = named[i] if i < len(named) else others
+        if str(operand.dtype) not in allowed:
+            raise GraphError(
+                f"{type(op).__name__} cannot take operand {i} of dtype "
+                f"{operand.dtype}, expected {' or '.join(sorted(allowed))}",
+                where=where,
+            )
+
+
+@cache
+def _taken(kernel: Kernel) -> tuple[tuple[frozenset[str], ...], frozenset[str]]:
+    """The dtypes of each named operand of a kernel, and those of further ones."""
+    _, *parameters = inspect.signature(kernel).parameters.values()
+    named = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    rest = [p for p in parameters if p.kind is p.VAR_POSITIONAL]
+    others = _admitted(rest[0].annotation) if rest else _DTYPES
+    return tuple(_admitted(p.annotation) for p in named), others
+
+
+def _admitted(annotation: object) -> frozenset[str]:
+    """The dtypes of a jaxtyping annotation, or of a union of them."""
+    admitted: set[str] = set()
+    for member in get_args(annotation) or (annotation,):
+        dtypes = getattr(member, "dtypes", ())
+        admitted.update(dtypes if isinstance(dtypes, tuple) else _DTYPES)
+    return _DTYPES & admitted
 
 
 def _evaluate(

@@ -34,16 +34,22 @@ _OPS: Final[Mapping[str, type[Op]]] = MappingProxyType(
 
 def save_graph(graph: Graph, path: str | Path) -> None:
     """Write the graph to `path` (by convention *.emu), whole or not at all."""
-    header = {
+    arrays = {k: np.ascontiguousarray(v) for k, v in graph.constants.items()}
+    text = json.dumps(_header(graph), separators=(",", ":"))
+    write_atomically(Path(path), save(arrays, metadata={"emu": text}))
+
+
+def _header(graph: Graph) -> dict[str, Any]:
+    return {
         "schema": SCHEMA_VERSION,
         "name": graph.name,
-        "inputs": graph.inputs,
-        "outputs": graph.outputs,
+        "inputs": list(graph.inputs),
+        "outputs": list(graph.outputs),
         "nodes": [
             {
                 "name": node.name,
                 "op": {"type": type(node.op).__name__, **_plain(node.op)},
-                "inputs": node.inputs,
+                "inputs": list(node.inputs),
                 "output": node.output,
                 "layer": node.layer,
             }
@@ -53,9 +59,6 @@ def save_graph(graph: Graph, path: str | Path) -> None:
         "constants": list(graph.constants),
         "provenance": dict(graph.provenance),
     }
-    arrays = {k: np.ascontiguousarray(v) for k, v in graph.constants.items()}
-    text = json.dumps(header, separators=(",", ":"))
-    write_atomically(Path(path), save(arrays, metadata={"emu": text}))
 
 
 def load_graph(path: str | Path) -> Graph:
@@ -104,15 +107,39 @@ def _decode(header: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> Graph:
         for node in header["nodes"]
     )
     schema = TypeAdapter(dict[str, Tensor])
-    return Graph(
+    graph = Graph(
         name=str(header["name"]),
         inputs=tuple(map(str, header["inputs"])),
         outputs=tuple(map(str, header["outputs"])),
         nodes=nodes,
-        tensors=schema.validate_python(header["tensors"]),
+        tensors=schema.validate_json(json.dumps(header["tensors"]), strict=True),
         constants={name: arrays[name] for name in header["constants"]},
         provenance=dict(header["provenance"]),
     )
+    # Whatever the graph did not take in as it stands: unknown, missing or converted.
+    odd = _first_difference(header, _header(graph))
+    if odd is not None:
+        raise ModelError("a field is unknown, missing or of a wrong type", where=odd)
+    return graph
+
+
+def _first_difference(found: object, expected: object, where: str = "") -> str | None:
+    """The place, as dotted keys, where two JSON values first differ."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        absent = object()
+        keys = [*found, *(key for key in expected if key not in found)]
+        pairs = [(k, found.get(k, absent), expected.get(k, absent)) for k in keys]
+    elif isinstance(found, list) and isinstance(expected, list):
+        pairs = [(i, *pair) for i, pair in enumerate(zip(found, expected))]  # noqa: B905
+        if len(found) != len(expected):
+            return where
+    else:
+        return None if found is expected or found == expected else where
+    inner = (
+        _first_difference(a, b, f"{where}.{key}" if where else str(key))
+        for key, a, b in pairs
+    )
+    return next((place for place in inner if place is not None), None)
 
 
 def _decode_op(data: Mapping[str, Any]) -> Op:
@@ -123,7 +150,7 @@ def _decode_op(data: Mapping[str, Any]) -> Op:
     unknown = set(values) - {field.name for field in fields(kind)}
     if unknown:
         raise ModelError(f"{data['type']} has no field {sorted(unknown)[0]!r}")
-    return TypeAdapter(kind).validate_python(values)
+    return TypeAdapter(kind).validate_json(json.dumps(values), strict=True)
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - JSON data

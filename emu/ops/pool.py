@@ -1,7 +1,9 @@
 """Pooling and reductions: MaxPool for both; averages in float and on integers."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import jax.numpy as jnp
 import numpy as np
@@ -77,15 +79,28 @@ class ReduceSum:
     x_zero_point: int = 0
 
 
+def _reduce_window(
+    x: Array,
+    kernel: Pair,
+    stride: Pair,
+    dilation: Pair,
+    combine: Callable[[Array, Array], Array],
+) -> Array:
+    """Combine the taps of each window of a padded image, along w and then along h.
+
+    kh + kw steps instead of kh * kw; `combine` is associative (on floats: nearly).
+    """
+    (kh, kw), (sh, sw), (dh, dw) = kernel, stride, dilation
+    wide = reduce(combine, (tap for _, tap in slices(x, (1, kw), (1, sw), (1, dw))))
+    return reduce(combine, (tap for _, tap in slices(wide, (kh, 1), (sh, 1), (dh, 1))))
+
+
 def max_pool(op: MaxPool, x: Shaped[Array, "n h w c"]) -> Shaped[Array, "n oh ow c"]:
     """Maximum over the window, in the dtype of x."""
     floating = jnp.issubdtype(x.dtype, jnp.floating)
     least = -math.inf if floating else int(jnp.iinfo(x.dtype).min)
     image = pad_image(x, op.padding, least)
-    best: Array | None = None
-    for _, tap in slices(image, op.kernel, op.stride, op.dilation):
-        best = tap if best is None else jnp.maximum(best, tap)
-    return image if best is None else best
+    return _reduce_window(image, op.kernel, op.stride, op.dilation, jnp.maximum)
 
 
 def window_counts(size: Pair, op: AveragePool | AvgPool2d) -> np.ndarray:
@@ -100,10 +115,7 @@ def window_counts(size: Pair, op: AveragePool | AvgPool2d) -> np.ndarray:
 def _window_sum(x: Array, op: AveragePool | AvgPool2d) -> Array:
     """Sum over each window of an image whose padding is zero."""
     image = pad_image(x, op.padding, 0)
-    total: Array | None = None
-    for _, tap in slices(image, op.kernel, op.stride, UNIT):
-        total = tap if total is None else total + tap
-    return image if total is None else total
+    return _reduce_window(image, op.kernel, op.stride, UNIT, jnp.add)
 
 
 def average_pool(

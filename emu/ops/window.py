@@ -92,6 +92,13 @@ def slices(
 def patches(
     x: Shaped[Array, "n ph pw c"], kernel: Pair, stride: Pair, dilation: Pair
 ) -> Shaped[Array, "n oh ow k"]:
-    """Lay the taps of each window side by side: k = kh*kw*c in the order kh, kw, c."""
-    taps = [tap for _, tap in slices(x, kernel, stride, dilation)]
-    return taps[0] if len(taps) == 1 else jnp.concatenate(taps, axis=-1)
+    """Lay the taps of each window side by side: k = kh*kw*c in the order kh, kw, c.
+
+    First along the width, then along the height: kh + kw pieces compile much faster
+    than kh * kw do, and run as fast.
+    """
+    (kh, kw), (sh, sw), (dh, dw) = kernel, stride, dilation
+    columns = [tap for _, tap in slices(x, (1, kw), (1, sw), (1, dw))]
+    wide = columns[0] if kw == 1 else jnp.concatenate(columns, axis=-1)
+    rows = [tap for _, tap in slices(wide, (kh, 1), (sh, 1), (dh, 1))]
+    return rows[0] if kh == 1 else jnp.concatenate(rows, axis=-1)

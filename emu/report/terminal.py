@@ -173,15 +173,15 @@ def _legend(report: LayerReport, shown: int, total: int) -> str:
     engine = f"{report.engine.get('engine', '')} {report.engine.get('version', '')}"
     modes = {
         frozenset({Mode.CUMULATIVE, Mode.ISOLATED}): (
-            "SQNR of the layer alone (own) and in the integer network (all); "
-            "the rest in the network"
+            "own: SQNR of the layer alone; all, and the rest: in the whole network"
         ),
-        frozenset({Mode.CUMULATIVE}): "in the integer network",
+        frozenset({Mode.CUMULATIVE}): "in the whole network",
         frozenset({Mode.ISOLATED}): "each layer alone",
     }[frozenset(report.tables)]
     return (
-        f"{which}, worst first, {report.samples} samples, golden {engine.strip()}; "
-        f"{modes}; LSB: largest |error|; bias: mean error; acc: bits of the largest sum"
+        f"{which}, worst first; {report.samples} samples; golden: {engine.strip()}\n"
+        f"{modes}\n"
+        "LSB: largest |error|; bias: mean error; acc: bits of the largest sum"
     )
 
 

@@ -77,6 +77,13 @@ def test_what_is_no_onnx_file_is_a_model_error(tmp_path, data):
         load_onnx(path)
 
 
+def test_a_name_that_is_no_text_is_a_model_error(tmp_path):
+    path = save(dense_model(), tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"MatMul", b"Mat\xff\xfel"))
+    with pytest.raises(ModelError, match="is no text"):
+        load_onnx(path)
+
+
 def test_a_model_that_breaks_onnx_rules_is_a_model_error(tmp_path):
     nodes = [helper.make_node("Relu", ["nowhere"], ["y"], name="relu")]
     path = save(model_of(nodes, {"x": ("N", 3)}), tmp_path)

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from emu.errors import UnsupportedError
+from emu.errors import EmuError, UnsupportedError
 from emu.frontends import load_onnx
 from tests.frontends.run import (
     check_against_onnxruntime,
@@ -194,6 +194,26 @@ def test_inputs_that_cannot_be_fed_are_named(shape, element, reason):
     model.graph.input[0].CopyFrom(info)
     model.graph.output[0].CopyFrom(output)
     with pytest.raises(UnsupportedError, match=f"input 'x0': .*{reason}"):
+        import_model(model)
+
+
+def test_an_unknown_element_type_is_refused():
+    model = one_node_model("Relu", [("N", 3)])
+    data = model.SerializeToString()
+    number = model.graph.input[0].type.tensor_type.SerializeToString()[:2]
+    assert data.count(number) == 2
+    broken = onnx.ModelProto.FromString(data.replace(number, bytes([number[0], 99])))
+    with pytest.raises(EmuError):
+        import_model(broken)
+
+
+@pytest.mark.parametrize(
+    ("value", "attributes"), [(np.inf, {}), (np.nan, {}), (3e38, {"alpha": 100.0})]
+)
+def test_weights_that_are_not_finite_are_refused(value, attributes):
+    constants = {"w": np.full((3, 2), value, np.float32)}
+    model = one_node_model("Gemm", [("N", 3)], constants=constants, **attributes)
+    with pytest.raises(UnsupportedError, match=r"'node' \(Gemm: constant 'w.* finite"):
         import_model(model)
 
 

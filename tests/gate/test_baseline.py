@@ -63,7 +63,7 @@ def test_no_baseline_is_missing(tmp_path):
         lambda text: "[]",
         lambda text: text.replace('"format": 1', '"format": 2'),
         lambda text: text.replace('"digest"', '"digets"'),
-        lambda text: text.replace('"fp32": {', '"fp32": {"n": "many", '),
+        lambda text: text.replace('"predictions": [', '"predictions": [5,'),
         lambda text: "\ud800",
     ],
     ids=["cut", "deep", "list", "newer", "key", "value", "encoding"],

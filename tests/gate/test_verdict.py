@@ -147,7 +147,7 @@ def test_the_limit_on_top1_is_exact(measured, lost, expected):
     result = replace(measured, fp32=fp32, quantized=quantized, case=case)
     [(kind, found, detail)] = judge_limits(result)
     assert (kind, found.value) == (Kind.LIMIT, expected)
-    assert "limit 10" in detail
+    assert "below FP32, limit 10 below" in detail
 
 
 def test_no_limit_gives_no_verdict(measured):

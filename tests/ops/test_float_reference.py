@@ -1,0 +1,169 @@
+"""The float kernels against ONNX Runtime, one operator a model."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from emu import ops
+from emu.ops import KERNELS
+from tests.ops.cases import CASES
+from tests.ops.operands import Array, Case
+
+OPSET = 21
+FLOATS = [
+    case for case in CASES if all(o.dtype == "float32" for o in case.operands if o.shape)
+]  # fmt: skip
+
+
+def onnxruntime_result(
+    op_type: str, operands: list[Array], fixed: dict[str, Array], **attributes: Any
+) -> Array:
+    """Run one ONNX operator: float operands first, then integer parameters."""
+    arrays = {f"i{n}": array for n, array in enumerate(operands)} | fixed
+    node = helper.make_node(op_type, list(arrays), ["y"], **attributes)
+    graph = helper.make_graph(
+        [node],
+        op_type,
+        [
+            helper.make_tensor_value_info(
+                name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
+            )
+            for name, array in arrays.items()
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )
+    opset = helper.make_opsetid("", OPSET)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return np.asarray(session.run(None, arrays)[0])
+
+
+def channels_first(x: Array) -> Array:
+    return np.moveaxis(x, -1, 1)
+
+
+def channels_last(x: Array) -> Array:
+    return np.moveaxis(x, 1, -1)
+
+
+def pads(padding: tuple[tuple[int, int], ...]) -> list[int]:
+    return [low for low, _ in padding] + [high for _, high in padding]
+
+
+def ints(*values: int) -> Array:
+    return np.array(values, np.int64)
+
+
+def real(value: float) -> Array:
+    return np.array(value, np.float32)
+
+
+def windowed(name: str, operands: list[Array], **attributes: Any) -> Array:
+    return channels_last(onnxruntime_result(name, operands, {}, **attributes))
+
+
+def conv(op: ops.Conv, x: Array, w: Array, *bias: Array) -> Array:
+    return windowed(
+        "Conv",
+        [channels_first(x), w.transpose(3, 2, 0, 1), *bias],
+        strides=op.stride,
+        pads=pads(op.padding),
+        dilations=op.dilation,
+        group=op.groups,
+    )
+
+
+def max_pool(op: ops.MaxPool, x: Array) -> Array:
+    return windowed(
+        "MaxPool",
+        [channels_first(x)],
+        kernel_shape=op.kernel,
+        strides=op.stride,
+        pads=pads(op.padding),
+        dilations=op.dilation,
+    )
+
+
+def average_pool(op: ops.AveragePool, x: Array) -> Array:
+    return windowed(
+        "AveragePool",
+        [channels_first(x)],
+        kernel_shape=op.kernel,
+        strides=op.stride,
+        pads=pads(op.padding),
+        count_include_pad=int(op.count_include_pad),
+    )
+
+
+def gemm(op: ops.Gemm, x: Array, w: Array, *bias: Array) -> Array:
+    if bias:
+        return onnxruntime_result("Gemm", [x, w, *bias], {})
+    return onnxruntime_result("MatMul", [x, w], {})
+
+
+def batch_normalization(op: ops.BatchNormalization, x: Array, *rest: Array) -> Array:
+    operands = [channels_first(x), *rest]
+    return windowed("BatchNormalization", operands, epsilon=op.epsilon)
+
+
+def named(*fields: str) -> Any:
+    """The ONNX operator of the same name, with these fields as attributes."""
+    return lambda op, *xs: onnxruntime_result(
+        type(op).__name__, list(xs), {}, **{f: getattr(op, f) for f in fields}
+    )
+
+
+REFERENCES = {
+    ops.Conv: conv,
+    ops.Gemm: gemm,
+    ops.MaxPool: max_pool,
+    ops.AveragePool: average_pool,
+    ops.BatchNormalization: batch_normalization,
+    ops.Add: named(),
+    ops.Sub: named(),
+    ops.Mul: named(),
+    ops.Relu: named(),
+    ops.Sigmoid: named(),
+    ops.HardSwish: named(),
+    ops.LeakyRelu: named("alpha"),
+    ops.HardSigmoid: named("alpha", "beta"),
+    ops.Softmax: named("axis"),
+    ops.Concat: named("axis"),
+    ops.Transpose: named("perm"),
+    ops.Clip: lambda op, x: onnxruntime_result(
+        "Clip", [x, real(op.low), real(op.high)], {}
+    ),
+    ops.ReduceMean: lambda op, x: onnxruntime_result(
+        "ReduceMean", [x], {"axes": ints(*op.axes)}, keepdims=int(op.keepdims)
+    ),
+    ops.Reshape: lambda op, x: onnxruntime_result(
+        "Reshape", [x], {"shape": ints(len(x), *op.shape)}
+    ),
+    ops.Pad: lambda op, x: onnxruntime_result(
+        "Pad", [x], {"pads": ints(*pads(op.padding)), "value": real(op.value)}
+    ),
+}
+
+# Quantize reads floats too, but is checked to the bit in the battery.
+COMPARED = [case for case in FLOATS if type(case.op) in REFERENCES]
+
+
+def test_every_float_operator_has_a_reference():
+    assert {type(case.op) for case in FLOATS} - {ops.Quantize} == set(REFERENCES)
+
+
+@pytest.mark.parametrize("case", COMPARED, ids=str)
+def test_float_kernel_agrees_with_onnxruntime(case: Case):
+    operands = case.draw()
+    expected = REFERENCES[type(case.op)](case.op, *operands)
+    kernel = jax.jit(lambda *xs: KERNELS[type(case.op)](case.op, *xs))
+    found = np.asarray(kernel(*operands))
+    assert found.dtype == np.float32
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
