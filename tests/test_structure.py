@@ -32,9 +32,10 @@ ROOMS = (
     "export",
     "cli",
 )
+PLAIN = ("__version__",)  # held by emu/__init__.py itself
 LONGEST = 400
 FORBIDDEN = {
-    "pickle": re.compile(r"\bpickle\b"),
+    "pickle": re.compile(r"import pickle|from pickle|pickle\.|allow_pickle=True"),
     "eval(": re.compile(r"(?<![\w.])eval\("),
     "exec(": re.compile(r"(?<![\w.])exec\("),
     "print(": re.compile(r"(?<![\w.])print\("),
@@ -77,7 +78,7 @@ def test_imports_point_only_upwards(path: Path):
     room = room_of(path)
     allowed = ROOMS if room.startswith("__") else ROOMS[: ROOMS.index(room) + 1]
     used = rooms_used(ast.parse(path.read_text()))
-    assert [f"line {n}: {r}" for n, r in used if r not in allowed] == []
+    assert [f"line {n}: {r}" for n, r in used if r not in (*allowed, *PLAIN)] == []
 
 
 @each_module

@@ -44,6 +44,8 @@ _FAILURES: Final = (
 )
 _ERRORS_ONLY: Final = 3
 _WARNINGS: Final = 2
+_INITIALIZERS_ALONE: Final = 4
+_PER_CHANNEL_OPSET: Final = 13
 # A freed batch must give the same outputs up to the order of float sums.
 _TOLERANCE: Final = 1e-4
 
@@ -89,13 +91,22 @@ def float_rival(path: Path) -> Rival:
 def int8_rival(rival: Rival, samples: Float32[np.ndarray, "n ..."]) -> Rival:
     """The model quantized by ONNX Runtime: QDQ, int8 per channel by uint8, min-max.
 
-    `samples` are model inputs; they calibrate one by one.
+    `samples` are model inputs; they calibrate one by one. Raises ModelError for a
+    model that the quantizer cannot take.
     """
+    try:
+        return _quantized(rival, samples)
+    except Exception as error:  # foreign code, which raises anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"ONNX Runtime cannot quantize it: {reason}") from error
+
+
+def _quantized(rival: Rival, samples: Float32[np.ndarray, "n ..."]) -> Rival:
     with tempfile.TemporaryDirectory(prefix="emu-bench-") as folder, _silence():
         source, ready, made = (
             Path(folder) / name for name in ("fp32.onnx", "ready.onnx", "int8.onnx")
         )
-        onnx.save(rival.model, source)
+        onnx.save(_in_opset_13(rival.model), source)
         # Symbolic shapes would need another package; ONNX's own inference suffices.
         quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
         quantize_static(
@@ -107,7 +118,17 @@ def int8_rival(rival: Rival, samples: Float32[np.ndarray, "n ..."]) -> Rival:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
-        return Rival(model=onnx.load(made), fixed_batch=rival.fixed_batch)
+        model = onnx.load(made)
+        _session(model)
+        return Rival(model=model, fixed_batch=rival.fixed_batch)
+
+
+def _in_opset_13(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The first opset in which scales may be per channel, or the model's later one."""
+    opsets = {opset.domain: opset.version for opset in model.opset_import}
+    if opsets.get("", opsets.get("ai.onnx", 0)) >= _PER_CHANNEL_OPSET:
+        return model
+    return onnx.version_converter.convert_version(model, _PER_CHANNEL_OPSET)
 
 
 class _Samples(CalibrationDataReader):
@@ -153,6 +174,8 @@ def _with_free_batch(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy whose batch is symbolic; Reshape of activations copies the batch."""
     freed = onnx.ModelProto()
     freed.CopyFrom(model)
+    # Before version 4 every initializer had to be an input too.
+    freed.ir_version = max(freed.ir_version, _INITIALIZERS_ALONE)
     graph = freed.graph
     del graph.value_info[:]
     for info in (_input(freed), *graph.output):

@@ -1,6 +1,7 @@
 """Convolutions: Conv in float; Conv2d and DepthwiseConv2d on integers."""
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final
 
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from emu.ops.window import (
     UNIT,
     Padding,
     Pair,
+    output_size,
     pad_image,
     patches,
     slices,
@@ -97,17 +99,44 @@ def conv(
     return y if bias is None else y + bias.reshape(1, 1, 1, -1)
 
 
+# Below this many channels XLA's innermost loop over them is too short to be fast.
+_FEW_CHANNELS: Final = 64
+
+
 def _shifted_multiply_add(x: Array, w: Array, op: "Conv | DepthwiseConv2d") -> Array:
-    """Sum over taps of x * w, in the dtype of w; x "n h w c", w "kh kw c m"."""
+    """Sum over taps of x * w, in the dtype of w; x "n ph pw c", w "kh kw c m"."""
     kh, kw, c, m = w.shape
-    total: Array | None = None
+    if m == 1 and c < _FEW_CHANNELS and op.stride[1] == 1:
+        return _multiply_add_along_rows(x, w.reshape(kh, kw, c), op)
+    products = []
     for (i, j), tap in slices(x, (kh, kw), op.stride, op.dilation):
         wide = tap.astype(w.dtype)
         if m > 1:
             wide = jnp.repeat(wide, m, axis=-1)
-        product = wide * w[i, j].reshape(1, 1, 1, c * m)
-        total = product if total is None else total + product
-    return jnp.zeros(()) if total is None else total
+        products.append(wide * w[i, j].reshape(1, 1, 1, c * m))
+    return reduce(jnp.add, products)
+
+
+def _multiply_add_along_rows(x: Array, w: Array, op: "Conv | DepthwiseConv2d") -> Array:
+    """The same on rows of pw*c values, for long innermost loops; w "kh kw c".
+
+    A tap is a shift of the row by whole pixels. The weights repeat along the row; a
+    product with a one-hot matrix repeats them, because XLA would fuse a plain tiling
+    into the loop (measured on 112x112x8: 1.7 ms instead of 11.8).
+    """
+    (n, ph, pw, c), (kh, kw, _) = x.shape, w.shape
+    oh, ow = output_size((ph, pw), (kh, kw), op.stride, NO_PADDING, op.dilation)
+    repeat = jnp.tile(jnp.eye(c, dtype=w.dtype), (1, ow))
+    rows = x.reshape(n, ph, pw * c)
+    tiled = jnp.matmul(w.reshape(kh * kw, c), repeat, precision=lax.Precision.HIGHEST)
+    products = []
+    for i in range(kh):
+        for j in range(kw):
+            top, left = i * op.dilation[0], j * op.dilation[1] * c
+            bottom = top + (oh - 1) * op.stride[0] + 1
+            tap = rows[:, top : bottom : op.stride[0], left : left + ow * c]
+            products.append(tap.astype(w.dtype) * tiled[i * kw + j].reshape(1, 1, -1))
+    return reduce(jnp.add, products).reshape(n, oh, ow, c)
 
 
 def conv2d(
