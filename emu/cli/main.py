@@ -50,10 +50,11 @@ class UsageError(EmuError):
     kind: ClassVar[str] = "usage"
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         sys.stdout.write(f"emu {__version__}\n")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
@@ -81,7 +82,7 @@ def run(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:
         # The usage errors of the option parser, which are no EmuError.
         message = error.format_message().rstrip(".")
-        wrong = UsageError(f"{message}; see {_help_of(arguments)}")
+        wrong = UsageError(f"{message} (see {_help_of(arguments)})")
         show_error(wrong, as_json=as_json)
         return COULD_NOT_RUN
     except (KeyboardInterrupt, typer.Abort):

@@ -5,17 +5,21 @@ import numpy as np
 from emu.errors import GraphError
 from emu.graph.graph import Graph, Node
 from emu.graph.infer import infer
+from emu.graph.rules import RULES
 
 
 def verify(graph: Graph) -> Graph:
     """Return the graph if it is sound; raise GraphError naming the first fault.
 
     Checked: names are unique and defined before use, outputs exist, described shapes
-    and dtypes are those the kernels give, quantized tensors hold their format.
+    and dtypes are those the kernels give, quantized tensors hold their format, the
+    numbers in operators fit the formats of their operands (`rules`).
     """
     known = set(graph.constants)
     for name in graph.inputs:
         _define(name, known, "input", graph)
+        if graph.tensors[name].shape[:1] != (None,):
+            raise GraphError("the first axis of an input is the batch", where=name)
     names: set[str] = set()
     for node in graph.nodes:
         if node.name in names:
@@ -55,6 +59,10 @@ def _check_result(graph: Graph, node: Node) -> None:
         for name in node.inputs
     ]
     found = infer(node.op, operands, node.name)
+    rule = RULES.get(type(node.op))
+    complaint = rule(node.op, operands) if rule else None
+    if complaint:
+        raise GraphError(complaint, where=node.name)
     tensor = graph.tensors[node.output]
     if found != (tensor.shape, tensor.dtype):
         raise GraphError(

@@ -21,10 +21,10 @@ from emu.ops.window import (
     UNIT,
     Padding,
     Pair,
-    output_size,
     pad_image,
     patches,
     slices,
+    window_count,
 )
 
 WRAPPING_32: Final = Accumulator(32, Overflow.WRAP)
@@ -125,7 +125,7 @@ def _multiply_add_along_rows(x: Array, w: Array, op: "Conv | DepthwiseConv2d") -
     into the loop (measured on 112x112x8: 1.7 ms instead of 11.8).
     """
     (n, ph, pw, c), (kh, kw, _) = x.shape, w.shape
-    oh, ow = output_size((ph, pw), (kh, kw), op.stride, NO_PADDING, op.dilation)
+    oh, ow = window_count((ph, pw), (kh, kw), op.stride, op.dilation)
     repeat = jnp.tile(jnp.eye(c, dtype=w.dtype), (1, ow))
     rows = x.reshape(n, ph, pw * c)
     tiled = jnp.matmul(w.reshape(kh * kw, c), repeat, precision=lax.Precision.HIGHEST)

@@ -54,22 +54,33 @@ def pad_image(
     return lax.pad(x, jnp.asarray(value, x.dtype), edges)
 
 
+def window_count(size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Pair:
+    """How many windows fit a padded image of `size`, down and across.
+
+    Raises ValueError for a window that is empty, of more than MAX_TAPS, or larger
+    than the image, and for strides and dilations below 1.
+    """
+    if min(*kernel, *stride, *dilation) < 1 or math.prod(kernel) > MAX_TAPS:
+        raise ValueError(
+            f"no window has kernel {kernel}, stride {stride}, dilation {dilation}"
+        )
+    oh, ow = output_size(size, kernel, stride, NO_PADDING, dilation)
+    if min(oh, ow) < 1:
+        raise ValueError(
+            f"a kernel of {kernel} does not fit {size[0]} x {size[1]} padded pixels"
+        )
+    return oh, ow
+
+
 def slices(
     x: Shaped[Array, "n ph pw c"], kernel: Pair, stride: Pair, dilation: Pair
 ) -> Iterator[tuple[Pair, Shaped[Array, "n oh ow c"]]]:
     """Yield ((i, j), what tap i, j of the window sees) for a padded image.
 
-    Raises ValueError for a window that is empty, of more than MAX_TAPS, or larger
-    than the image, and for strides and dilations below 1.
+    Raises ValueError as `window_count` does.
     """
     n, ph, pw, c = x.shape
-    if min(*kernel, *stride, *dilation) < 1 or math.prod(kernel) > MAX_TAPS:
-        raise ValueError(
-            f"no window has kernel {kernel}, stride {stride}, dilation {dilation}"
-        )
-    oh, ow = output_size((ph, pw), kernel, stride, NO_PADDING, dilation)
-    if min(oh, ow) < 1:
-        raise ValueError(f"a kernel of {kernel} does not fit {ph} x {pw} padded pixels")
+    oh, ow = window_count((ph, pw), kernel, stride, dilation)
     for i in range(kernel[0]):
         for j in range(kernel[1]):
             top, left = i * dilation[0], j * dilation[1]

@@ -94,15 +94,15 @@ def tiny_program(tiny_folder):
 
 @pytest.fixture(scope="session")
 def make_model():
-    """The tiny model with another operator in its middle, or a fixed batch."""
+    """The tiny model with another operator in its middle, a fixed batch, other channels."""
     return tiny_model
 
 
-def tiny_model(operator="Relu", batch="N"):
+def tiny_model(operator="Relu", batch="N", channels=2):
     """Conv 3x3, one operator, mean over the image, dense to 4 scores, softmax."""
     rng = np.random.default_rng(4)
     arrays = {
-        "w": rng.standard_normal((3, 2, 3, 3)),
+        "w": rng.standard_normal((3, channels, 3, 3)),
         "dense_w": rng.standard_normal((3, 4)),
         "dense_b": rng.standard_normal(4),
     }
@@ -114,10 +114,11 @@ def tiny_model(operator="Relu", batch="N"):
         helper.make_node("Gemm", ["d", "dense_w", "dense_b"], ["e"], "dense"),
         helper.make_node("Softmax", ["e"], ["y"], "softmax"),
     ]
+    shape = [batch, channels, 4, 4]
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 2, 4, 4])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 4])],
         [numpy_helper.from_array(a.astype(np.float32), n) for n, a in arrays.items()],
     )

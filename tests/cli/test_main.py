@@ -35,8 +35,11 @@ def test_version_is_that_of_the_package(emu):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("evaluate",), "No such command 'evaluate'; see `emu --help`"),
-        (("eval",), "Missing argument 'MODEL'; see `emu eval --help`"),
+        (
+            ("evaluate",),
+            "No such command 'evaluate'. Did you mean 'eval'? (see `emu --help`)",
+        ),
+        (("eval",), "Missing argument 'MODEL' (see `emu eval --help`)"),
         (("eval", "digits", "--nix"), "No such option: --nix"),
         (("eval", "digits", "--batch", "0"), "--batch"),
         (("optimize", "digits", "-o", "x.emu"), "Missing option '--target'"),
