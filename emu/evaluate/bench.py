@@ -144,7 +144,7 @@ def bench_program(
     tell = progress or _untold
     tell(0, 1, "quantizing for ONNX Runtime")
     floats = float_rival(source)
-    integers = int8_rival(floats, random_input(program, _CALIBRATION))
+    integers = int8_rival(floats, random_input(program, _CALIBRATION), source)
     rivals = {ORT_FP32: floats, ORT_INT8: integers}
     runs, left_out = [], {}
     for batch in dict.fromkeys(batch_sizes):

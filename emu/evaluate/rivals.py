@@ -88,17 +88,21 @@ def float_rival(path: Path) -> Rival:
     return Rival(model=model, fixed_batch=True)
 
 
-def int8_rival(rival: Rival, samples: Float32[np.ndarray, "n ..."]) -> Rival:
+def int8_rival(
+    rival: Rival, samples: Float32[np.ndarray, "n ..."], file: Path
+) -> Rival:
     """The model quantized by ONNX Runtime: QDQ, int8 per channel by uint8, min-max.
 
-    `samples` are model inputs; they calibrate one by one. Raises ModelError for a
-    model that the quantizer cannot take.
+    `samples` are model inputs; they calibrate one by one. Raises ModelError,
+    naming `file`, for a model that the quantizer cannot take.
     """
     try:
         return _quantized(rival, samples)
     except Exception as error:  # foreign code, which raises anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"ONNX Runtime cannot quantize it: {reason}") from error
+        raise ModelError(
+            f"ONNX Runtime cannot quantize it: {reason}", file=file
+        ) from error
 
 
 def _quantized(rival: Rival, samples: Float32[np.ndarray, "n ..."]) -> Rival:

@@ -112,7 +112,10 @@ def judge_limits(result: CaseResult) -> list[Judgement]:
 
 
 def differences(found: Baseline, stored: Baseline | None) -> list[str]:
-    """Every difference between two baselines as a line `what: old -> new`."""
+    """What differs between two baselines, in lines `what: old -> new`.
+
+    A layer takes one line: the first figure that changed, and how many others did.
+    """
     if stored is None:
         figures = ", ".join(f"{k} {v}" for k, v in found.quantized.items())
         return [f"new baseline: {figures}"]
@@ -208,7 +211,9 @@ def _layer_lines(
         return [f"{what}: new layer"]
     if new is None:
         return [f"{what}: layer is gone"]
-    return _changed(what, old.model_dump(), new.model_dump())
+    changed = _changed("", old.model_dump(), new.model_dump())
+    others = f" ({len(changed) - 1} other figures)" if len(changed) > 1 else ""
+    return [f"{what} {changed[0]}{others}"] if changed else []
 
 
 def _changed(

@@ -6,7 +6,16 @@ import pytest
 from emu.fixedpoint import INT8, UINT8, IntFormat, RescaleScheme
 from emu.graph import Tensor
 from emu.graph.rules import RULES
-from emu.ops import AvgPool2d, Clamp, Conv2d, MatMul, ReduceSum, Rescale, Table
+from emu.ops import (
+    AvgPool2d,
+    Clamp,
+    Conv2d,
+    DepthwiseConv2d,
+    MatMul,
+    ReduceSum,
+    Rescale,
+    Table,
+)
 
 X8 = Tensor(shape=(None, 4), dtype="int8", format=INT8)
 X4 = Tensor(shape=(None, 4), dtype="int8", format=IntFormat(4))
@@ -25,6 +34,7 @@ SOUND = [
 BROKEN = [
     (Conv2d(x_zero_point=128), [X8], "x_zero_point is 128, expected -128..127"),
     (MatMul(x_zero_point=8), [X4], "x_zero_point is 8, expected -8..7 as int4"),
+    (DepthwiseConv2d(x_zero_point=-9), [X4], "x_zero_point is -9"),
     (ReduceSum(axes=(1,), x_zero_point=-129), [X8], "x_zero_point is -129"),
     (Clamp(low=-(1 << 40), high=0), [X8], "low is -1099511627776"),
     (Clamp(low=0, high=8), [X4], "high is 8, expected -8..7"),
