@@ -44,7 +44,7 @@ def test_float_execution_agrees_with_onnxruntime_on_fifty_real_samples(name):
     graph = run_passes(load_model(entry.file))
     program = Program(graph, 10)
     golden = onnxruntime_engine(entry.file)
-    inputs = model_inputs(find_dataset(entry.data), entry, 10)
+    inputs = model_inputs(find_dataset(str(entry.data)), entry, 10)
     for x in itertools.islice(inputs, 5):
         assert len(x) == 10
         got, want = program(x), golden.run(x)

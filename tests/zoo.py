@@ -53,8 +53,9 @@ class ZooBuilder:
         if isinstance(op, Reshape):
             return len(op.shape) + 1
         shape = self.builder.tensors[inputs[0]].shape
-        flat = isinstance(op, ReduceMean) and not op.keepdims
-        return len(shape) - len(op.axes) if flat else len(shape)
+        if isinstance(op, ReduceMean) and not op.keepdims:
+            return len(shape) - len(op.axes)
+        return len(shape)
 
     def conv(self, x: str, to: str, co: int, kernel: int = 3, **fields) -> str:
         ci = self.builder.tensors[x].shape[-1] or 0

@@ -1,6 +1,7 @@
 """Calibration: float tensors are observed over batches and get their ranges."""
 
 from emu.calibrate.calibrate import (
+    Calibration as Calibration,
     Observation as Observation,
     calibrate as calibrate,
     coarse as coarse,

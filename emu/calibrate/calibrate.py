@@ -1,16 +1,17 @@
 """calibrate: stream batches through a float Graph once and conclude every range."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float
 
 from emu.calibrate.observers import OBSERVERS, Method, Range, State
 from emu.errors import DataError
-from emu.graph import Graph, trace
+from emu.graph import Graph, check_input, trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +22,31 @@ class Observation:
     percentile: float = 99.99
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Calibration:
+    """What calibration found, by tensor name.
+
+    `means` are mean samples: the shape of one sample, float64.
+    """
+
+    ranges: Mapping[str, Range]
+    means: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
 def calibrate(
     graph: Graph,
     batches: Iterable[np.ndarray],
     observations: Mapping[str, Observation],
+    averaged: Collection[str] = (),
     progress: Callable[[int], None] | None = None,
-) -> dict[str, Range]:
-    """Range of every tensor named in `observations`, over all samples.
+) -> Calibration:
+    """Range of every tensor in `observations`, mean sample of each in `averaged`.
 
     `batches` are float32 arrays for the graph's one input, the largest first; a
     smaller one is padded to the size of the first and its padding not counted.
     One pass; memory does not grow with the number of batches. `progress` is told
-    the number of samples of each finished batch. Raises DataError for no data and
-    for values that are not finite.
+    the number of samples of each finished batch. Raises DataError for no data,
+    samples that do not fit the input, and values that are not finite.
     """
     constants = {k: jnp.asarray(v) for k, v in graph.constants.items()}
     states = {
@@ -46,24 +59,42 @@ def calibrate(
         constants: dict[str, jax.Array],
         x: jax.Array,
         n: jax.Array,
-    ) -> dict[str, State]:
+    ) -> tuple[dict[str, State], dict[str, jax.Array]]:
         tensors = trace(graph, constants, {graph.inputs[0]: x})
         valid = jnp.arange(x.shape[0]) < n
-        return {
+        found = {
             name: OBSERVERS[seen.method].update(states[name], tensors[name], valid)
             for name, seen in observations.items()
         }
+        return found, {name: _sum(tensors[name], valid) for name in averaged}
 
-    size = 0
+    size, total = 0, 0
+    sums: dict[str, np.ndarray] = {}
     for batch in batches:
+        check_input(graph, graph.inputs[0], batch)
         size = size or len(batch)
         padded = np.pad(batch, [(0, size - len(batch))] + [(0, 0)] * (batch.ndim - 1))
-        states = step(states, constants, jnp.asarray(padded), jnp.int32(len(batch)))
+        states, added = step(
+            states, constants, jnp.asarray(padded), jnp.int32(len(batch))
+        )
+        # Batches are added in float64: the mean hardly depends on the processor.
+        for name, value in added.items():
+            sums[name] = np.asarray(value, np.float64) + sums.get(name, 0.0)
+        total += len(batch)
         if progress:
             progress(len(batch))
     if not size:
         raise DataError("no calibration samples", where="calibration")
-    return {name: _conclude(name, observations[name], states[name]) for name in states}
+    ranges = {
+        name: _conclude(name, observations[name], states[name]) for name in states
+    }
+    means = {name: value / total for name, value in sums.items()}
+    return Calibration(ranges=ranges, means=means)
+
+
+def _sum(x: Float[Array, "n ..."], valid: Bool[Array, " n"]) -> Float[Array, "..."]:
+    mask = valid.reshape((-1,) + (1,) * (x.ndim - 1))
+    return jnp.sum(jnp.where(mask, x, 0), axis=0)
 
 
 def _conclude(name: str, seen: Observation, state: State) -> Range:

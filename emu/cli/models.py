@@ -1,6 +1,6 @@
 """Opening the model that a command line names, quantized if it says so."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from emu.cli.terminal import progress
@@ -54,16 +54,7 @@ def open_quantized(
             quantization.batch_size,
             tell,
         )
-    return entry, _with_absolute_source(program)
-
-
-def _with_absolute_source(program: Graph) -> Graph:
-    """Let the program find its source model from whatever folder it is used in."""
-    source = program.provenance.get("source")
-    if not isinstance(source, str):
-        return program
-    provenance = {**program.provenance, "source": str(Path(source).resolve())}
-    return replace(program, provenance=provenance)
+    return entry, program
 
 
 def is_program(entry: ModelEntry) -> bool:

@@ -6,6 +6,7 @@ from emu.compare.compare import (
     compare_layers as compare_layers,
 )
 from emu.compare.golden import (
+    ONNXRUNTIME_FAILURES as ONNXRUNTIME_FAILURES,
     GoldenEngine as GoldenEngine,
     onnxruntime_engine as onnxruntime_engine,
     session_options as session_options,

@@ -20,7 +20,7 @@ from emu.compare.metrics import (
 )
 from emu.errors import DataError, GraphError
 from emu.execute import Program
-from emu.graph import Graph
+from emu.graph import Graph, check_input
 
 
 class Mode(Enum):
@@ -105,6 +105,7 @@ def compare_layers(
     engine = onnxruntime_engine(model, sorted({name for name, _ in wanted.values()}))
     samples = 0
     for x in batches:
+        check_input(graph, graph.inputs[0], x)
         found = engine.run(x)
         goldens = {
             name: np.ascontiguousarray(np.transpose(found[source], perm))

@@ -4,25 +4,34 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 from google.protobuf.message import DecodeError
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    NotImplemented,  # noqa: A004 - ONNX Runtime's name
+    RuntimeException,
+)
 
 from emu.errors import MissingError, ModelError
 
-_REFUSALS = (
+# What ONNX Runtime raises for a model that it cannot read or run.
+ONNXRUNTIME_FAILURES: Final = (
     DecodeError,
     OSError,
     ValueError,
-    ort_state.Fail,
-    ort_state.InvalidArgument,
-    ort_state.InvalidGraph,
-    ort_state.InvalidProtobuf,
-    ort_state.NotImplemented,
-    ort_state.RuntimeException,
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    NotImplemented,
+    RuntimeException,
 )
 
 
@@ -60,7 +69,7 @@ def onnxruntime_engine(
         raise MissingError("the model for golden outputs is not there", file=path)
     try:
         session = _open(path, names)
-    except _REFUSALS as error:
+    except ONNXRUNTIME_FAILURES as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"ONNX Runtime cannot run it: {reason}", file=path) from error
     entry = session.get_inputs()[0]

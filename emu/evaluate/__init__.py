@@ -41,5 +41,4 @@ from emu.evaluate.session import (
     model_inputs as model_inputs,
     open_model as open_model,
     quantize_entry as quantize_entry,
-    source_model as source_model,
 )

@@ -13,13 +13,6 @@ import numpy as np
 import onnx  # noqa: TID251 - ONNX Runtime's quantizer takes and gives ONNX models
 import onnxruntime as ort
 from jaxtyping import Float32, Shaped
-from onnxruntime.capi.onnxruntime_pybind11_state import (
-    Fail,
-    InvalidArgument,
-    InvalidGraph,
-    NotImplemented,  # noqa: A004 - ONNX Runtime's name
-    RuntimeException,
-)
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -28,20 +21,11 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from emu.compare import session_options
+from emu.compare import ONNXRUNTIME_FAILURES, session_options
 from emu.errors import ModelError
 
 Run = Callable[[np.ndarray], list[np.ndarray]]
 
-# What ONNX Runtime raises for a model that it cannot run.
-_FAILURES: Final = (
-    Fail,
-    InvalidArgument,
-    InvalidGraph,
-    NotImplemented,
-    RuntimeException,
-    ValueError,
-)
 _ERRORS_ONLY: Final = 3
 _WARNINGS: Final = 2
 _INITIALIZERS_ALONE: Final = 4
@@ -82,7 +66,7 @@ def float_rival(path: Path) -> Rival:
         freed = _with_free_batch(model)
         if batch.dim_value == 1 and _is_batchable(model, freed):
             return Rival(model=freed, fixed_batch=False)
-    except (*_FAILURES, OSError) as error:
+    except ONNXRUNTIME_FAILURES as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"ONNX Runtime cannot run it: {reason}", file=path) from error
     return Rival(model=model, fixed_batch=True)
@@ -206,7 +190,7 @@ def _is_batchable(model: onnx.ModelProto, freed: onnx.ModelProto) -> bool:
     x = np.random.default_rng(0).standard_normal((2, *sizes)).astype(np.float32)
     try:
         together = _session(freed).run(None, {info.name: x})
-    except _FAILURES:
+    except ONNXRUNTIME_FAILURES:
         return False
     single = _session(model)
     for i in range(2):

@@ -1,7 +1,6 @@
 """One model entry at work: opened, quantized, evaluated; what commands and gates call."""
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
@@ -62,7 +61,7 @@ def quantize_entry(
     """The integer program of a float Graph, calibrated on a dataset reference.
 
     `calibration` defaults to the entry's own. The entry and the digest of the
-    calibration data are recorded in the provenance.
+    calibration data are recorded in the provenance, and where the model lies.
     """
     reference = calibration or entry.calibration
     if reference is None:
@@ -80,6 +79,7 @@ def quantize_entry(
             progress(seen, max(seen, len(dataset)))
 
     provenance: Mapping[str, object] = {
+        "source": str(entry.file.resolve()),
         "entry": entry.model_dump(mode="json", exclude={"file"}),
         "calibration": {
             "data": reference,
@@ -110,17 +110,3 @@ def evaluate_graph(
         batch_size=batch_size,
         progress=progress,
     )
-
-
-def source_model(graph: Graph) -> Path:
-    """The file that an integer Graph was made from, for golden outputs.
-
-    Raises ModelError if it is gone or is another file by now (its digest differs).
-    """
-    path = Path(str(graph.provenance.get("source", "")))
-    if not path.is_file():
-        raise ModelError(
-            f"its source model {str(path)!r} is not there; golden outputs need it",
-            file=graph.name,
-        )
-    return path

@@ -139,9 +139,18 @@ def _ceil_padding(shape: Shape, window: Window, opset: int) -> Padding:
     return padding[0], padding[1]
 
 
-def _is_ceil(node: OnnxNode) -> bool:
-    explicit = node.text("auto_pad", "NOTSET") == "NOTSET"
-    return explicit and node.integer("ceil_mode", 0) == 1
+def _is_ceil(node: OnnxNode, shape: Shape, window: Window) -> bool:
+    """Whether ceil_mode is to be looked at: not with SAME, which rounds up anyway.
+
+    With VALID the formulas of the specification ignore it and the onnx package's
+    shapes do not: refused where that makes a difference.
+    """
+    if node.integer("ceil_mode", 0) != 1:
+        return False
+    mode = node.text("auto_pad", "NOTSET")
+    if mode == "VALID" and _ceil_padding(shape, window, 22) != window.padding:
+        raise UnsupportedError("ceil_mode with auto_pad VALID adds windows")
+    return mode == "NOTSET"
 
 
 def import_max_pool(scope: Scope, node: OnnxNode) -> None:
@@ -150,7 +159,7 @@ def import_max_pool(scope: Scope, node: OnnxNode) -> None:
         raise UnsupportedError("the output Indices is used")
     shape, window = _pool_window(scope, node)
     padding = window.padding
-    if _is_ceil(node):
+    if _is_ceil(node, shape, window):
         padding = _ceil_padding(shape, window, node.opset)
     op = MaxPool(
         kernel=window.kernel,
@@ -166,7 +175,8 @@ def import_average_pool(scope: Scope, node: OnnxNode) -> None:
     shape, window = _pool_window(scope, node)
     if window.dilation != (1, 1):
         raise UnsupportedError(f"dilations {window.dilation}")
-    if _is_ceil(node) and _ceil_padding(shape, window, node.opset) != window.padding:
+    ceil = _is_ceil(node, shape, window)
+    if ceil and _ceil_padding(shape, window, node.opset) != window.padding:
         raise UnsupportedError("ceil_mode adds windows")
     op = AveragePool(
         kernel=window.kernel,

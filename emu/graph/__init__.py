@@ -17,5 +17,9 @@ from emu.graph.serialize import (
     save_graph as save_graph,
     write_atomically as write_atomically,
 )
-from emu.graph.trace import select as select, trace as trace
+from emu.graph.trace import (
+    check_input as check_input,
+    select as select,
+    trace as trace,
+)
 from emu.graph.verify import verify as verify

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 from jax import Array
 
+from emu.errors import DataError
 from emu.fixedpoint import Carrier
 from emu.graph.graph import Graph
 from emu.ops import KERNELS
@@ -30,6 +32,17 @@ def trace(
         options = {"carrier": chosen[node.name]} if node.name in chosen else {}
         tensors[node.output] = KERNELS[type(node.op)](node.op, *operands, **options)
     return tensors
+
+
+def check_input(graph: Graph, name: str, x: np.ndarray) -> None:
+    """Raise DataError unless a batch has the shape and dtype of a graph input."""
+    tensor = graph.tensors[name]
+    if x.shape[1:] != tensor.shape[1:] or str(x.dtype) != tensor.dtype:
+        raise DataError(
+            f"found {x.dtype} {list(x.shape[1:])} a sample, expected "
+            f"{tensor.dtype} {list(tensor.shape[1:])}",
+            where=f"input {name!r} of {graph.name}",
+        )
 
 
 def select(tensors: Mapping[str, Array], names: Iterable[str]) -> dict[str, Array]:

@@ -1,12 +1,13 @@
 """How each float layer becomes integer nodes, one function a kind; quantize_graph."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
-from emu.calibrate import Range
+from emu.calibrate import Calibration
 from emu.errors import UnsupportedError
 from emu.fixedpoint import INT32, QParams
 from emu.graph import Graph, Node, verify
@@ -38,6 +39,7 @@ from emu.ops import (
     Table,
     Transpose,
 )
+from emu.quantize.bias import corrected_bias
 from emu.quantize.lower import Lowering
 from emu.quantize.parameters import quantize_weights, to_integers
 from emu.quantize.recipe import Recipe, check_recipe
@@ -47,20 +49,20 @@ from emu.targets import Target
 
 def quantize_graph(
     graph: Graph,
-    ranges: Mapping[str, Range],
+    calibration: Calibration,
     recipe: Recipe,
     target: Target,
     provenance: Mapping[str, object] | None = None,
 ) -> Graph:
     """The integer Graph that `target` runs for a float Graph.
 
-    `ranges` holds the range of every float tensor (`calibrate`). Graph inputs and
-    outputs stay float and keep their names. `provenance` is added to the float
-    graph's own. Raises ConfigError for a recipe that does not fit the model,
+    `calibration` holds the range of every float tensor and the mean sample of those
+    that bias corrections need. Graph inputs and outputs stay float and keep their
+    names. `provenance` is added to the float graph's own. Raises ConfigError for a recipe that does not fit the model,
     UnsupportedError for layers that can run neither way.
     """
     check_recipe(recipe, graph)
-    state = Lowering(graph, ranges, recipe, target)
+    state = Lowering(graph, calibration, recipe, target)
     done: set[str] = set()
     for node in graph.nodes:
         if node.name in done:
@@ -113,7 +115,8 @@ def _keep_float(state: Lowering, node: Node, done: set[str]) -> None:
 
 def _weighted(state: Lowering, node: Node) -> None:
     """Conv or Gemm: sum into accumulators, then rescale per output channel."""
-    x = state.integer(node.inputs[0], node.name)
+    source = node.inputs[0]
+    x = state.integer(source, node.name)
     x_qparams = state.qparams(x)
     weights = state.graph.constants.get(node.inputs[1])
     if weights is None:
@@ -121,15 +124,19 @@ def _weighted(state: Lowering, node: Node) -> None:
     bias = state.graph.constants[node.inputs[2]] if len(node.inputs) > 2 else None
     choice = state.settings[node.output].weights
     form = state.target.weight
-    quantized = quantize_weights(
-        weights,
-        bias,
-        x_qparams.scale[0],
-        state.weight_format,
+    quantize = partial(
+        quantize_weights,
+        x_scale=x_qparams.scale[0],
+        fmt=state.weight_format,
         narrow=form.narrow,
         per_channel=choice == "per-channel" if choice else form.per_channel,
         bias_bits=state.target.bias.bits,
     )
+    quantized = quantize(weights, bias)
+    if state.settings[node.output].bias_correction:
+        mean = state.calibration.means[source]
+        bias = corrected_bias(node.op, mean, weights, bias, quantized)
+        quantized = quantize(weights, bias)
     op, integers = _sum_of_products(state, node.op, x_qparams, quantized.weights)
     result = state.result(node)
     operands = (

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from emu.calibrate import Range
+from emu.calibrate import Calibration, Range
 from emu.errors import ConfigError, EmuError, GraphError
 from emu.fixedpoint import Accumulator, IntFormat, QParams, encode_scale
 from emu.graph import Graph, GraphBuilder, Node, consumers, producers
@@ -48,11 +48,15 @@ class Lowering:
     """The state of one lowering: the graph so far, and where each tensor is."""
 
     def __init__(
-        self, graph: Graph, ranges: Mapping[str, Range], recipe: Recipe, target: Target
+        self,
+        graph: Graph,
+        calibration: Calibration,
+        recipe: Recipe,
+        target: Target,
     ) -> None:
         """Prepare; the graph inputs exist as reals."""
         self.graph = graph
-        self.ranges = ranges
+        self.calibration = calibration
         self.target = target
         self.settings = layer_settings(recipe, graph)
         self.builder = GraphBuilder(graph.name)
@@ -94,7 +98,7 @@ class Lowering:
         symmetric = (
             choice == "symmetric" if choice else self.target.activation.symmetric
         )
-        found = known or self.ranges.get(tensor)
+        found = known or self.calibration.ranges.get(tensor)
         if found is None:
             raise ConfigError(f"calibration gave no range for tensor {tensor!r}")
         return activation_qparams(found, self.format, symmetric=symmetric)

@@ -8,7 +8,7 @@ from emu.calibrate import calibrate
 from emu.graph import Graph
 from emu.optimize import run_passes
 from emu.quantize.layers import quantize_graph
-from emu.quantize.recipe import Recipe, check_recipe, observations
+from emu.quantize.recipe import Recipe, averaged, check_recipe, observations
 from emu.targets import Target
 
 
@@ -28,10 +28,16 @@ def quantize_model(
     """
     floats = run_passes(graph)
     check_recipe(recipe, floats)
-    ranges = calibrate(floats, batches, observations(recipe, floats), progress)
+    calibration = calibrate(
+        floats,
+        batches,
+        observations(recipe, floats),
+        averaged(recipe, floats),
+        progress,
+    )
     record = {
         "target": target.model_dump(mode="json"),
         "recipe": recipe.model_dump(mode="json", exclude_none=True, by_alias=True),
         **(provenance or {}),
     }
-    return quantize_graph(floats, ranges, recipe, target, record)
+    return quantize_graph(floats, calibration, recipe, target, record)

@@ -6,6 +6,9 @@
     method = "percentile"             minmax (default) or percentile
     percentile = 99.99
 
+    bias_correction = true            take the mean error of the rounded weights,
+                                      over the calibration samples, out of the bias
+
     [op.Conv]                         every Conv
     weights = "per-tensor"
 
@@ -25,6 +28,7 @@ from emu.calibrate import Method, Observation
 from emu.config import Config, nearest, read_toml
 from emu.errors import ConfigError
 from emu.graph import Graph
+from emu.ops import Conv, Gemm
 
 
 class Settings(Config):
@@ -35,6 +39,7 @@ class Settings(Config):
     activation: Literal["symmetric", "asymmetric"] | None = None
     weights: Literal["per-channel", "per-tensor"] | None = None
     execute: Literal["integer", "float"] | None = None
+    bias_correction: bool | None = None
 
 
 class Recipe(Config):
@@ -98,3 +103,16 @@ def observations(recipe: Recipe, graph: Graph) -> dict[str, Observation]:
         )
         for name, settings in layer_settings(recipe, graph).items()
     }
+
+
+def averaged(recipe: Recipe, graph: Graph) -> tuple[str, ...]:
+    """Tensors whose mean the layers with a bias correction need."""
+    settings = layer_settings(recipe, graph)
+    return tuple(
+        dict.fromkeys(
+            node.inputs[0]
+            for node in graph.nodes
+            if isinstance(node.op, Conv | Gemm)
+            and settings[node.output].bias_correction
+        )
+    )

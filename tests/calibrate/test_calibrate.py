@@ -24,7 +24,8 @@ def relu_graph():
 def ranges(x, sizes, observation):
     graph = relu_graph()
     cuts = np.cumsum(sizes)[:-1]
-    return calibrate(graph, np.split(x, cuts), {"x": observation, "y": observation})
+    both = {"x": observation, "y": observation}
+    return calibrate(graph, np.split(x, cuts), both).ranges
 
 
 def concluded(x, sizes, observation):
@@ -98,10 +99,25 @@ def test_every_observed_tensor_gets_its_own_range():
 def test_a_value_that_is_not_finite_is_refused_naming_the_tensor():
     x = np.zeros((4, 6), np.float32)
     x[2, 3] = np.nan
-    with pytest.raises(DataError, match="tensor 'x'.*finite"):
+    with pytest.raises(DataError, match=r"tensor 'x'.*finite"):
         ranges(x, (4,), Observation())
 
 
 def test_no_samples_is_an_error():
     with pytest.raises(DataError, match="no calibration samples"):
         calibrate(relu_graph(), [], {"x": Observation()})
+
+
+def test_means_are_those_of_all_samples():
+    x = np.arange(66, dtype=np.float32).reshape(11, 6) - 30
+    found = calibrate(relu_graph(), [x[:8], x[8:]], {}, ("x", "y")).means
+    np.testing.assert_allclose(found["x"], x.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found["y"], np.maximum(x, 0).mean(axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "x", [np.zeros((4, 5), np.float32), np.zeros((4, 6), np.float64)]
+)
+def test_samples_that_do_not_fit_the_input_are_refused(x):
+    with pytest.raises(DataError, match=r"input 'x' of relu: .*expected float32 \[6\]"):
+        calibrate(relu_graph(), [x], {"x": Observation()})

@@ -30,6 +30,12 @@ class Outcome:
         return json.loads(self.out)
 
 
+@pytest.fixture(autouse=True)
+def files_are_as_wide_as_for_users(monkeypatch):
+    """pytest-xdist sets COLUMNS for its workers, which would change every table."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def emu(capsys):
     """Run a command line as the console script does, without its environment."""

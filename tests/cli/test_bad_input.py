@@ -76,6 +76,20 @@ def test_a_calibration_set_with_nan_names_the_sample(optimize, tiny, tmp_path):
     assert error["kind"] == "data"
 
 
+@pytest.mark.parametrize("shape", [(12, 4, 4), (12, 2, 4, 5)])
+def test_calibration_samples_of_another_shape(shape, optimize, tiny, tmp_path):
+    np.savez(tmp_path / "other.npz", x=np.zeros(shape, np.float32))
+    line, error = optimize(tiny[0], *TARGET, "--calib", "other.npz")
+    assert f"found float32 {list(shape[1:])} a sample, expected float32" in line
+    assert error["kind"] == "data"
+
+
+def test_compared_samples_of_another_shape(refused, tiny, tiny_program, tmp_path):
+    np.savez(tmp_path / "other.npz", x=np.zeros((12, 4, 4), np.float32))
+    line, _ = refused("compare", tiny_program, "--data", "other.npz")
+    assert "found float32 [4, 4] a sample, expected float32 [2, 4, 4]" in line
+
+
 def test_a_suite_with_an_unknown_key_names_the_line(refused, tmp_path, tiny):
     (tmp_path / "suite.toml").write_text('[[case]]\nid = "a"\nmodle = "tiny"\n')
     line, error = refused("gate", "suite.toml")

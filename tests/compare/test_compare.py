@@ -90,15 +90,15 @@ def test_padding_of_the_last_batch_does_not_count(program, report, samples):
 def test_overflow_of_narrow_accumulators_is_counted(floats, samples):
     wide = lowered(floats, count=32)
     peak = compare_layers(wide, MODEL, [samples], 20, (Mode.CUMULATIVE,))
-    bits = int(peak.tables[Mode.CUMULATIVE]["acc_bits"].max())
+    bits = max(peak.tables[Mode.CUMULATIVE]["acc_bits"].to_list())
     assert 12 < bits < 32
-    assert peak.tables[Mode.CUMULATIVE]["acc_overflows"].sum() == 0
+    assert not any(peak.tables[Mode.CUMULATIVE]["acc_overflows"].to_list())
     narrow = target_with(accumulator={"bits": bits - 2, "overflow": Overflow.SATURATE})
     program = lowered(floats, count=32, target=narrow)
     found = compare_layers(program, MODEL, [samples], 20, (Mode.ISOLATED,))
     table = found.tables[Mode.ISOLATED]
-    assert table["acc_overflows"].sum() > 0
-    assert table["acc_bits"].max() >= bits - 1
+    assert any(table["acc_overflows"].to_list())
+    assert max(table["acc_bits"].to_list()) >= bits - 1
 
 
 def test_first_divergence_is_the_first_row_that_differs(report):

@@ -95,9 +95,10 @@ def test_the_bound_is_reached_by_the_worst_input(program_graph):
     x = graph.tensors[node.inputs[0]]
     weights = graph.constants[node.inputs[1]].astype(np.int64)
     bias = graph.constants[node.inputs[2]].astype(np.int64)
-    far = max(
-        x.format.max - x.qparams.zero_point[0], x.qparams.zero_point[0] - x.format.min
-    )
+    assert x.format
+    assert x.qparams
+    zero_point = x.qparams.zero_point[0]
+    far = max(x.format.max - zero_point, zero_point - x.format.min)
     sums = np.abs(weights).sum((0, 1, 2)) * far + np.abs(bias)
     assert accumulation_bound(graph, node) == sums.max()
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emu.calibrate import calibrate
+from emu.calibrate import Calibration, calibrate
 from emu.errors import ConfigError, UnsupportedError
 from emu.execute import Program
 from emu.fixedpoint import Accumulator, Overflow, RescaleScheme
@@ -26,10 +26,10 @@ from tests.zoo import every_layer, images, two_convs
 TARGET = find_target("generic-int8")
 
 
-def lowered(graph, *, target=TARGET, count=16, **recipe):
-    plan = Recipe.model_validate(recipe)
-    ranges = calibrate(graph, [images(graph, count)], observations(plan, graph))
-    return quantize_graph(graph, ranges, plan, target)
+def lowered(graph, *, target=TARGET, count=16, everywhere=None, exclude=()):
+    plan = Recipe.model_validate({"global": everywhere or {}, "exclude": exclude})
+    calibration = calibrate(graph, [images(graph, count)], observations(plan, graph))
+    return quantize_graph(graph, calibration, plan, target)
 
 
 def target_with(**changes):
@@ -58,6 +58,7 @@ def test_every_integer_layer_follows_its_float_layer(zoo):
     assert len(names) > 15
     for name in names:
         qparams = program.tensors[f"{name}:q"].qparams
+        assert qparams
         got = (integers[f"{name}:q"] - float(qparams.zero_point[0])) * qparams.scale[0]
         noise = np.mean((got - floats[name]) ** 2)
         assert noise < 0.01 * np.mean(floats[name] ** 2), name
@@ -104,7 +105,7 @@ def test_relu_is_part_of_the_layer_before_it():
     asymmetric = lowered(two_convs())
     # The zero point at the lowest level already is the clamp.
     assert kinds(asymmetric, "first") == [Conv2d, Rescale]
-    symmetric = lowered(two_convs(), **{"global": {"activation": "symmetric"}})
+    symmetric = lowered(two_convs(), everywhere={"activation": "symmetric"})
     assert kinds(symmetric, "first") == [Conv2d, Rescale, Clamp]
     clamp = next(n.op for n in symmetric.nodes if isinstance(n.op, Clamp))
     assert (clamp.low, clamp.high) == (0, 127)
@@ -131,7 +132,7 @@ def test_excluding_everything_gives_the_float_network():
 
 def test_per_tensor_weights_have_one_multiplier():
     per_channel = lowered(two_convs())
-    per_tensor = lowered(two_convs(), **{"global": {"weights": "per-tensor"}})
+    per_tensor = lowered(two_convs(), everywhere={"weights": "per-tensor"})
     assert per_channel.constants["second:multiplier"].shape == (3,)
     assert per_tensor.constants["second:multiplier"].shape == (1,)
 
@@ -150,4 +151,4 @@ def test_a_layer_without_integer_form_is_named():
 
 def test_a_tensor_without_range_is_named():
     with pytest.raises(ConfigError, match="no range for tensor 'x'"):
-        quantize_graph(two_convs(), {}, Recipe(), TARGET)
+        quantize_graph(two_convs(), Calibration(ranges={}), Recipe(), TARGET)
