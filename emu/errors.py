@@ -30,6 +30,15 @@ class EmuError(Exception):
         parts = (self.file, self.where, self.message)
         super().__init__(": ".join(part for part in parts if part))
 
+    def to_json(self) -> dict[str, str | None]:
+        """The parts by their stable names."""
+        return {
+            "kind": self.kind,
+            "message": self.message,
+            "file": self.file,
+            "where": self.where,
+        }
+
 
 class ModelError(EmuError):
     """A model or program file that cannot be read or means nothing."""

@@ -16,6 +16,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 ROOMS = (
     "errors",
     "config",
+    "jsondata",
     "fixedpoint",
     "ops",
     "graph",

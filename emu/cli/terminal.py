@@ -1,7 +1,6 @@
 """What commands write: results to stdout, progress and errors to stderr."""
 
 import json
-import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from rich.progress import (
 )
 
 from emu.errors import EmuError
+from emu.jsondata import strict_json
 
 # Columns of a table that goes to a file or a pipe; COLUMNS in the environment wins.
 _FILE_WIDTH: Final = 100
@@ -40,15 +40,14 @@ def show(*renderables: RenderableType) -> None:
 
 
 def show_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object on one line of stdout; a number without a value is null."""
-    sys.stdout.write(json.dumps(_finite(value), allow_nan=False) + "\n")
+    """Print one JSON object on one line of stdout (numbers as `strict_json` says)."""
+    sys.stdout.write(json.dumps(strict_json(value), allow_nan=False) + "\n")
 
 
 def show_error(error: EmuError, *, as_json: bool) -> None:
     """Print one line on stderr, and the parts as JSON on stdout if asked for."""
     if as_json:
-        parts = {"kind": error.kind, "message": error.message}
-        show_json({"error": {**parts, "file": error.file, "where": error.where}})
+        show_json({"error": error.to_json()})
     sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
 
 
@@ -78,13 +77,3 @@ def progress(label: str, *, quiet: bool) -> Iterator[Bar]:
 def _hidden(done: int, total: int, label: str | None = None) -> None:
     """A bar that is not drawn."""
     del done, total, label
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON data
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

@@ -97,12 +97,24 @@ def evaluate_graph(
     dataset: Dataset,
     batch_size: int = 32,
     progress: Progress | None = None,
+    *,
+    taps: tuple[str, ...] = (),
+    watch: Callable[[dict[str, np.ndarray]], None] | None = None,
 ) -> EvalResult:
-    """Top-1, Top-5 or the entry's metric of a float or integer Graph."""
-    program = Program(graph, batch_size)
-    output = graph.outputs[0]
+    """Top-1, Top-5 or the entry's metric of a float or integer Graph.
+
+    `watch` sees the outputs and the tensors named in `taps` of every batch.
+    """
+    program = Program(graph, batch_size, taps)
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        results = program(x)
+        if watch:
+            watch(results)
+        return results[graph.outputs[0]]
+
     return evaluate(
-        lambda x: program(x)[output],
+        predict,
         dataset,
         preprocess=entry.preprocess,
         label_offset=entry.label_offset,

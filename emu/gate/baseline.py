@@ -5,7 +5,6 @@ baselines/<suite>/<case>.json             beside a suite anywhere else
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from emu.errors import ConfigError, MissingError
 from emu.evaluate import ClassifyResult
 from emu.gate.run import CaseResult
 from emu.graph import write_atomically
+from emu.jsondata import strict_json
 
 FORMAT: Final = 1
 _PER_LINE: Final = 25
@@ -97,7 +97,7 @@ def baseline_of(result: CaseResult) -> Baseline:
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
     """Write whole or not at all; equal baselines give equal bytes."""
-    text = _layout(_strict(baseline.model_dump()), "") + "\n"
+    text = _layout(strict_json(baseline.model_dump()), "") + "\n"
     write_atomically(path, text.encode())
 
 
@@ -155,17 +155,6 @@ def _plain(value: object) -> str | int | float:
     if isinstance(value, int | np.integer):
         return int(value)
     return float(f"{float(np.float64(value)):.{_DIGITS}g}")  # type: ignore[arg-type]
-
-
-def _strict(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """JSON has no infinity: it is stored as the text "inf" or "-inf"."""
-    if isinstance(value, float) and math.isinf(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {key: _strict(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(inner) for inner in value]
-    return value
 
 
 def _layout(value: Any, indent: str) -> str:  # noqa: ANN401 - any JSON value

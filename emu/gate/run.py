@@ -17,14 +17,12 @@ from emu.evaluate import (
     EvalResult,
     ModelEntry,
     Task,
-    evaluate,
     evaluate_graph,
     find_dataset,
     model_inputs,
     open_model,
     quantize_entry,
 )
-from emu.execute import Program
 from emu.gate.digest import BitDigest, integer_outputs
 from emu.gate.suite import (
     Case,
@@ -130,22 +128,9 @@ def _evaluate_bits(
 ) -> tuple[EvalResult, str]:
     """Evaluate and digest in one pass with one compiled program."""
     tensors = integer_outputs(graph)
-    program = Program(graph, batch_size, taps=tensors)
     digest = BitDigest(tensors)
-
-    def predict(x: np.ndarray) -> np.ndarray:
-        results = program(x)
-        digest.add(results)
-        return results[graph.outputs[0]]
-
-    result = evaluate(
-        predict,
-        dataset,
-        preprocess=entry.preprocess,
-        label_offset=entry.label_offset,
-        task=entry.task,
-        batch_size=batch_size,
-        progress=progress,
+    result = evaluate_graph(
+        graph, entry, dataset, batch_size, progress, taps=tensors, watch=digest.add
     )
     return result, digest.hexdigest()
 

@@ -130,7 +130,7 @@ def _weighted(state: Lowering, node: Node) -> None:
         fmt=state.weight_format,
         narrow=form.narrow,
         per_channel=choice == "per-channel" if choice else form.per_channel,
-        bias_bits=state.target.bias.bits,
+        bias_bits=min(state.target.bias.bits, state.accumulator.bits),
     )
     quantized = quantize(weights, bias)
     if state.settings[node.output].bias_correction:

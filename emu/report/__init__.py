@@ -2,7 +2,6 @@
 
 from emu.report.plain import (
     compare_json as compare_json,
-    error_json as error_json,
     eval_json as eval_json,
     gate_json as gate_json,
     layer_rows as layer_rows,

@@ -1,34 +1,16 @@
-"""Results as JSON objects with stable names, for `--json`.
+"""Results as JSON objects with stable names, for `--json`."""
 
-JSON has no infinity: an infinite SQNR (no noise at all, or no signal) is the text
-"inf" or "-inf", which Python's float() reads back.
-"""
-
-import math
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from emu.compare import LayerReport, Mode
-from emu.errors import EmuError
 from emu.evaluate import EvalResult
 from emu.gate import CaseOutcome, GateResult
 from emu.graph import Graph
+from emu.jsondata import strict_json
 
 Json = dict[str, Any]
-
-
-def error_json(error: EmuError) -> Json:
-    """What went wrong: kind, message, file and where (null if they are not known)."""
-    return {
-        "error": {
-            "kind": error.kind,
-            "message": error.message,
-            "file": error.file,
-            "where": error.where,
-        }
-    }
 
 
 def eval_json(result: EvalResult, model: str, data: str, target: str) -> Json:
@@ -67,16 +49,13 @@ def layer_rows(table: pd.DataFrame | None) -> list[Json]:
     """Rows of a per-layer table as plain values; no table gives no rows."""
     if table is None:
         return []
-    return [
-        {str(key): _plain(value) for key, value in record.items()}
-        for record in table.to_dict(orient="records")
-    ]
+    return strict_json(table.to_dict(orient="records"))
 
 
 def _case_json(case: CaseOutcome) -> Json:
     found: Json = {"suite": case.suite, "case": case.case}
     if case.error is not None:
-        found |= error_json(case.error)
+        found["error"] = case.error.to_json()
     if case.baseline is not None:
         found["baseline"] = {
             "fp32": dict(case.baseline.fp32),
@@ -94,14 +73,3 @@ def _case_json(case: CaseOutcome) -> Json:
             "compare": compare_json(result.layers),
         }
     return found
-
-
-def _plain(value: object) -> str | int | float | None:
-    if isinstance(value, str) or value is None:
-        return value
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    number = float(np.float64(str(value)))
-    return number if math.isfinite(number) else str(number)

@@ -8,9 +8,9 @@ from rich.text import Text
 from emu.cli import terminal
 
 
-def test_numbers_without_a_value_are_null_in_json(capsys):
+def test_infinities_are_texts_and_nan_is_null_in_json(capsys):
     terminal.show_json({"a": [float("inf"), (float("nan"), 1.5)], "b": {"c": 2}})
-    assert capsys.readouterr().out == '{"a": [null, [null, 1.5]], "b": {"c": 2}}\n'
+    assert capsys.readouterr().out == '{"a": ["inf", [null, 1.5]], "b": {"c": 2}}\n'
 
 
 @pytest.mark.parametrize(("columns", "width"), [("60", 60), (None, 100)])

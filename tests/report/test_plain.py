@@ -3,8 +3,7 @@
 import json
 
 from emu.compare import Mode
-from emu.errors import ConfigError
-from emu.report import compare_json, error_json, eval_json, gate_json
+from emu.report import compare_json, eval_json, gate_json
 
 
 def strict(value: object) -> str:
@@ -80,9 +79,3 @@ def test_gate_has_stable_names(gate):
     assert measured["baseline"]["fp32"]["top1_correct"] == 171
     assert measured["compare"]["first_divergence"] == "first"
     assert failed["error"]["where"] == "x[3]"
-
-
-def test_an_error_tells_its_parts():
-    assert error_json(ConfigError("m", where="w")) == {
-        "error": {"kind": "config", "message": "m", "file": None, "where": "w"}
-    }
