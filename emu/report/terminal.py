@@ -87,11 +87,14 @@ def eval_table(
 
 
 def accuracy_table(cases: Iterable[CaseOutcome]) -> RenderableType:
-    """Each measured case's Top-1 (or AUC) beside its baseline and FP32."""
+    """Each measured case's Top-1 (or AUC) beside its baseline and FP32.
+
+    The loss against FP32 is in points of Top-1; the last column is seconds.
+    """
     table = _table(None)
     table.add_column("case", max_width=32, no_wrap=True, overflow="ellipsis")
     table.add_column("samples", justify="right", no_wrap=True)
-    for head in ("FP32", "integer", "baseline", "loss", "seconds"):
+    for head in ("FP32", "integer", "baseline", "loss", "s"):
         table.add_column(head, justify="right", no_wrap=True)
     for case in cases:
         if case.result is None:
@@ -213,7 +216,7 @@ def _score(counts: Mapping[str, int]) -> str:
 
 def _loss(fp32: EvalResult, quantized: EvalResult) -> str:
     if isinstance(fp32, ClassifyResult) and isinstance(quantized, ClassifyResult):
-        return f"{100 * (fp32.top1 - quantized.top1):+.2f} points"
+        return f"{100 * (fp32.top1 - quantized.top1):+.2f} pts"
     if isinstance(fp32, ReconstructResult) and isinstance(quantized, ReconstructResult):
         return f"{fp32.auc - quantized.auc:+.4f}"
     return "-"
