@@ -8,7 +8,6 @@ from emu.fixedpoint.accumulate import (
     choose_carrier as choose_carrier,
     dot as dot,
     overflow_accumulator as overflow_accumulator,
-    overflow_count as overflow_count,
     overflowed as overflowed,
     sum_dtype as sum_dtype,
 )

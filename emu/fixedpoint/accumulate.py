@@ -12,7 +12,7 @@ from typing import Final
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, Int32, Int64, Integer
+from jaxtyping import Array, Bool, Int32, Int64, Integer
 
 from emu.errors import ConfigError
 from emu.fixedpoint.formats import IntFormat
@@ -74,13 +74,6 @@ def overflowed(
     low = max(accumulator.min, int(held.min))
     high = min(accumulator.max, int(held.max))
     return (acc_exact < low) | (acc_exact > high)
-
-
-def overflow_count(
-    acc_exact: Int32[Array, "*s"] | Int64[Array, "*s"], accumulator: Accumulator
-) -> Int[Array, ""]:
-    """How many exact sums do not fit the register."""
-    return jnp.sum(overflowed(acc_exact, accumulator))
 
 
 def bits_needed(peak_min: int, peak_max: int) -> int:

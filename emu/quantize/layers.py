@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -291,10 +291,8 @@ def _concat(state: Lowering, node: Node) -> None:
 
 def _average(state: Lowering, node: Node) -> None:
     """AveragePool: over the whole image a mean, else TOSA's pool on one scale."""
-    op = node.op
+    op = cast("AveragePool", node.op)
     shape = state.graph.tensors[node.inputs[0]].shape
-    if not isinstance(op, AveragePool):
-        return
     if op.kernel == shape[1:3] and op.padding == ((0, 0), (0, 0)):
         _mean(state, node, (1, 2), keepdims=True)
         return
@@ -313,8 +311,8 @@ def _average(state: Lowering, node: Node) -> None:
 
 def _reduce_mean(state: Lowering, node: Node) -> None:
     """ReduceMean over any axes but the batch."""
-    if isinstance(node.op, ReduceMean):
-        _mean(state, node, node.op.axes, keepdims=node.op.keepdims)
+    op = cast("ReduceMean", node.op)
+    _mean(state, node, op.axes, keepdims=op.keepdims)
 
 
 def _mean(
