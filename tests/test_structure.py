@@ -17,6 +17,7 @@ ROOMS = (
     "errors",
     "config",
     "jsondata",
+    "arrays",
     "fixedpoint",
     "ops",
     "graph",

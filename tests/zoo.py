@@ -6,23 +6,39 @@ from emu.graph import Golden, Graph, GraphBuilder, Tensor
 from emu.ops import (
     Add,
     AveragePool,
+    BatchGemm,
     Clip,
     Concat,
     Conv,
+    ConvTranspose,
+    Elu,
+    Exp,
+    Gelu,
     Gemm,
     HardSigmoid,
     HardSwish,
+    Identity,
+    Interpolation,
     LeakyRelu,
+    Maximum,
     MaxPool,
+    Minimum,
     Mul,
     Op,
     Pad,
+    PRelu,
     ReduceMean,
+    ReduceSum,
     Relu,
     Reshape,
+    Resize,
+    Reverse,
     Sigmoid,
+    Slice,
     Softmax,
+    SquaredDifference,
     Sub,
+    Tanh,
     Transpose,
 )
 
@@ -85,7 +101,9 @@ def every_layer() -> Graph:
     leaky = add(LeakyRelu(alpha=0.1), gated, to="leaky")
     squashed = add(HardSigmoid(alpha=0.2, beta=0.5), group, to="squashed")
     joined = add(Concat(axis=3), leaky, squashed, stem, to="joined")
-    alone = add(Relu(), joined, to="alone")
+    bent = more_layers(zoo, wide, deep)
+    alone = add(Relu(), add(Identity(), bent, to="same"), to="alone")
+    alone = add(Concat(axis=3), alone, joined, to="all")
     biggest = add(
         MaxPool(kernel=(3, 3), stride=(2, 2), padding=SAME), alone, to="biggest"
     )
@@ -104,6 +122,27 @@ def every_layer() -> Graph:
     scores = add(Gemm(), both, w, b, to="scores")
     shares = add(Softmax(axis=-1), scores, to="shares")
     return zoo.builder.build((shares, pooled), {"format": "zoo"})
+
+
+def more_layers(zoo: ZooBuilder, x: str, y: str) -> str:
+    """The layers that few classifiers have; x and y are images of 8 x 8."""
+    add = zoo.add
+    w, b = zoo.weights("up.w", 2, 2, 8, 8), zoo.weights("up.b", 8)
+    up = add(ConvTranspose(stride=(2, 2), padding=((0, 1), (1, 0))), x, w, b, to="up")
+    half = Resize(size=(8, 8), mode=Interpolation.LINEAR)
+    down = add(half, up, to="down")
+    # The batch axis is whole; the other axes lose a border.
+    inner = Slice(starts=(0, 0, 0, 0), sizes=(-1, 8, 8, 8), steps=(1, 1, 1, 2))
+    part = add(inner, y, to="part")
+    bent = add(Tanh(), down, to="tanh")
+    bent = add(Minimum(), bent, add(Elu(), part, to="elu"), to="least")
+    bent = add(Maximum(), bent, add(Gelu(), x, to="gelu"), to="most")
+    bent = add(SquaredDifference(), bent, add(Exp(), down, to="exp"), to="square")
+    slopes = zoo.weights("slopes", 8)
+    bent = add(PRelu(), add(BatchGemm(), bent, part, to="products"), slopes, to="prelu")
+    total = add(ReduceSum(axes=(1,)), bent, to="total")
+    raised = add(Add(), bent, total, to="raised")
+    return add(Reverse(axis=1), raised, to="turned")
 
 
 def two_convs() -> Graph:

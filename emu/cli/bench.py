@@ -1,4 +1,4 @@
-"""emu bench: the emulator's throughput beside ONNX Runtime."""
+"""emu bench: the emulator's throughput beside other engines."""
 
 # ruff: noqa: PLC0415 - JAX is imported only by a command that runs
 
@@ -37,25 +37,25 @@ def bench(
     target: options.Target = None,
     as_json: options.Json = False,
 ) -> int:
-    """Measure samples per second beside ONNX Runtime FP32 and int8.
+    """Measure samples per second beside ONNX Runtime or LiteRT.
 
     A float model is quantized on random samples, for generic-int8 unless --target
     says otherwise: the time is that of the real program, its outputs mean nothing.
+    A quantized file runs as --target, by default as its usual engine does. All inputs
+    are random.
     """
-    from emu.cli.models import Quantization, is_program, refuse_options, require_program
-    from emu.evaluate import find_model, open_model
+    from emu.cli.models import Quantization, open_as_it_is
+    from emu.evaluate import Kind, kind_of
     from emu.evaluate.bench import bench_program, random_program
     from emu.evaluate.golden import golden_source
     from emu.report.bench import render_bench
     from emu.targets import find_target
 
-    entry = find_model(model)
-    refuse_options(entry, Quantization(target=target))
     wanted = find_target(target or DEFAULT_TARGET)
-    entry, graph = open_model(entry)
+    entry, program = open_as_it_is(model, Quantization(target=target))
     with progress("quantizing", quiet=as_json) as tell:
-        program = graph if is_program(entry) else random_program(graph, wanted)
-        require_program(program, entry)
+        if kind_of(program) is Kind.FLOAT:
+            program = random_program(program, wanted)
         source = golden_source(program, entry.file)
         found = bench_program(program, source, batch_sizes or (32, 1), seconds, tell)
     if as_json:

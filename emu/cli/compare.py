@@ -1,4 +1,4 @@
-"""emu compare: every layer of an integer program against golden FP32."""
+"""emu compare: an integer program beside golden FP32, an engine or a hardware dump."""
 
 # ruff: noqa: PLC0415 - JAX is imported only by a command that runs
 
@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from emu.cli import options
-from emu.cli.exits import HOLDS
+from emu.cli.exits import HOLDS, REGRESSED
 from emu.cli.terminal import progress, show, show_json
 
 
@@ -25,11 +26,12 @@ Samples = Annotated[
     int, typer.Option("--samples", help="Compare the first so many samples.", min=1)
 ]
 Mode = Annotated[
-    Modes,
+    Modes | None,
     typer.Option(
         "--mode",
         help="Feed layers with the integer network before them (cumulative), with "
-        "golden values (isolated), or show both.",
+        "golden values (isolated), or show both.  [default: both]",
+        show_default=False,
     ),
 ]
 Worst = Annotated[
@@ -42,9 +44,20 @@ Source = Annotated[
     Path | None,
     typer.Option(
         "--model",
-        help="The ONNX file that the program was made from, if it has moved.",
+        help="The file that the program was made from, if it has moved.",
         show_default=False,
-        metavar="M.onnx",
+        metavar="M",
+    ),
+]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        "--against",
+        help="Compare bit for bit with litert-ref, litert, litert-xnnpack, "
+        "onnxruntime or onnxruntime-optimized running the same quantized file, or "
+        "with a device's tensors: a folder of .npy files or an .npz file.",
+        show_default=False,
+        metavar="ENGINE|DUMP",
     ),
 ]
 
@@ -52,9 +65,10 @@ Source = Annotated[
 def compare(
     program: options.Model,
     *,
-    data: options.Data = None,
+    against: Against = None,
+    data: options.DataOrRandom = None,
     samples: Samples = 64,
-    mode: Mode = Modes.BOTH,
+    mode: Mode = None,
     worst: Worst = None,
     model: Source = None,
     target: options.Target = None,
@@ -63,43 +77,56 @@ def compare(
     batch_size: options.BatchSize = 32,
     as_json: options.Json = False,
 ) -> int:
-    """Compare every quantized layer with golden FP32 of ONNX Runtime.
+    """Compare every quantized layer with golden FP32, or bit for bit with --against.
 
-    MODEL is an .emu file, or a float model with --target, quantized in memory.
+    MODEL is an .emu file, a quantized file, or a float model with --target, quantized
+    in memory. With --against, exits with 0 if all tensors are equal, 1 if any differs.
     """
     from emu.cli.models import (
         Quantization,
-        first_samples,
-        open_data,
+        default_note,
         open_quantized,
         require_program,
+        target_name,
     )
-    from emu.compare import Mode as LayerMode, compare_layers
-    from emu.evaluate import model_inputs
-    from emu.evaluate.golden import golden_source
-    from emu.report import compare_json, layer_table
+    from emu.compare import Mode as LayerMode
+    from emu.errors import ConfigError
+    from emu.evaluate.against import compare_against
+    from emu.evaluate.golden import compare_golden
+    from emu.report import against_json, compare_json, layer_table, render_against
 
+    if against is not None and mode is not None:
+        raise ConfigError("means nothing with --against", where="--mode")
     wish = Quantization(
         target=target, calibration=calibration, recipe=recipe, batch_size=batch_size
     )
     entry, graph = open_quantized(program, wish, quiet=as_json)
     require_program(graph, entry)
-    source = golden_source(graph, entry.file, model)
-    dataset = first_samples(open_data(entry, data), samples)
-    modes = tuple(LayerMode) if mode is Modes.BOTH else (LayerMode(mode.value),)
-    done = 0
+    common = {
+        "data": data,
+        "samples": samples,
+        "model": model,
+        "batch_size": batch_size,
+    }
+    if against is None:
+        one = mode not in (None, Modes.BOTH)
+        modes = (LayerMode(mode.value),) if mode and one else tuple(LayerMode)
+        with progress("comparing", quiet=as_json) as tell:
+            report, fed = compare_golden(graph, entry, modes, **common, progress=tell)
+        if as_json:
+            show_json({**compare_json(report, graph), "data": fed})
+        else:
+            show(layer_table(report, limit=worst, title=f"{entry.name} on {fed}"))
+        return HOLDS
     with progress("comparing", quiet=as_json) as tell:
-
-        def count(rows: int) -> None:
-            nonlocal done
-            done += rows
-            tell(done, max(done, len(dataset)))
-
-        inputs = model_inputs(dataset, entry, batch_size)
-        report = compare_layers(graph, str(source), inputs, batch_size, modes, count)
+        found, fed = compare_against(graph, entry, against, **common, progress=tell)
+    name = target_name(graph)
     if as_json:
-        show_json({**compare_json(report, graph), "data": dataset.name})
+        told = {"model": entry.name, "target": name, "data": fed}
+        show_json({**told, **against_json(found)})
     else:
-        title = f"{entry.name} on {dataset.name}"
-        show(layer_table(report, limit=worst, title=title))
-    return HOLDS
+        title = f"{entry.name} for {name}" if name else entry.name
+        show(render_against(found, title=f"{title} on {fed}", limit=worst))
+        note = default_note(entry, graph, target)
+        show(*([Text(note, "dim")] if note else []))
+    return REGRESSED if found.first_divergence else HOLDS

@@ -2,6 +2,8 @@
 
 # ruff: noqa: PLC0415 - JAX is imported only by a command that runs
 
+from rich.text import Text
+
 from emu.cli import options
 from emu.cli.exits import HOLDS
 from emu.cli.terminal import progress, show, show_json
@@ -19,10 +21,17 @@ def evaluate(
 ) -> int:
     """Measure Top-1 and Top-5 (or the model's own metric) on a dataset.
 
-    A float model runs as FP32, or quantized in memory with --target.
+    A float model runs as FP32, or quantized in memory with --target; a quantized file
+    runs as --target, by default as its usual engine does.
     """
-    from emu.cli.models import Quantization, open_data, open_quantized, target_name
+    from emu.cli.models import (
+        Quantization,
+        default_note,
+        open_quantized,
+        target_name,
+    )
     from emu.evaluate import evaluate_graph
+    from emu.evaluate.feeds import open_data
     from emu.report import eval_json, eval_table
 
     wish = Quantization(
@@ -37,4 +46,6 @@ def evaluate(
         show_json(eval_json(result, entry.name, dataset.name, ran_on))
     else:
         show(eval_table(result, model=entry.name, data=dataset.name, target=ran_on))
+        note = default_note(entry, graph, target)
+        show(*([Text("\n" + note, "dim")] if note else []))
     return HOLDS

@@ -11,6 +11,7 @@ from emu import __version__
 from emu.cli import environment
 from emu.cli.bench import bench
 from emu.cli.compare import compare
+from emu.cli.compile import compile_program
 from emu.cli.eval import evaluate
 from emu.cli.exits import COULD_NOT_RUN, HOLDS, INTERRUPTED
 from emu.cli.gate import gate
@@ -28,6 +29,7 @@ COMMANDS: Final[Mapping[str, Callable[..., int]]] = MappingProxyType(
         "optimize": optimize,
         "eval": evaluate,
         "compare": compare,
+        "compile": compile_program,
         "gate": gate,
         "bench": bench,
     }

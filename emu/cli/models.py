@@ -6,14 +6,16 @@ from pathlib import Path
 from emu.cli.terminal import progress
 from emu.errors import ConfigError
 from emu.evaluate import (
-    Dataset,
+    Kind,
     ModelEntry,
-    find_dataset,
+    default_target,
     find_model,
+    from_quantized_file,
+    kind_of,
+    lower_entry,
     open_model,
     quantize_entry,
 )
-from emu.evaluate.selection import parse_selections
 from emu.graph import Graph
 from emu.quantize import read_recipe
 from emu.targets import find_target
@@ -30,20 +32,18 @@ class Quantization:
 
 
 def open_quantized(
-    model: str, quantization: Quantization, *, quiet: bool
+    model: str, quantization: Quantization, *, quiet: bool = False
 ) -> tuple[ModelEntry, Graph]:
-    """The entry and Graph of `model`: an .emu file as it is, a float one as asked.
+    """The entry and Graph of `model`; a float one is quantized if a target is named.
 
-    Raises ConfigError for options that mean nothing for this model.
+    Programs and quantized files come as of `open_as_it_is`.
     """
-    entry = find_model(model)
-    refuse_options(entry, quantization)
-    if quantization.target is None:
-        return open_model(entry)
     # Small files first: their mistakes show before a model is read.
-    target = find_target(quantization.target)
+    target = find_target(quantization.target) if quantization.target else None
     recipe = read_recipe(quantization.recipe)
-    entry, graph = open_model(entry)
+    entry, graph = open_as_it_is(model, quantization)
+    if target is None or kind_of(graph) is Kind.INTEGER:
+        return entry, graph
     with progress("calibrating", quiet=quiet) as tell:
         program = quantize_entry(
             entry,
@@ -57,25 +57,62 @@ def open_quantized(
     return entry, program
 
 
+def open_as_it_is(model: str, quantization: Quantization) -> tuple[ModelEntry, Graph]:
+    """A program or a float model as it is; of a quantized file the program.
+
+    A quantized file is lowered for the target that the options name, else for that
+    of its usual engine. Raises ConfigError for options that mean nothing for this
+    model.
+    """
+    entry = find_model(model)
+    refuse_options(entry, quantization)
+    named = find_target(quantization.target) if quantization.target else None
+    entry, graph = open_model(entry)
+    kind = kind_of(graph)
+    if kind is Kind.FLOAT:
+        return entry, graph
+    for option in _named(quantization):
+        if option != "--target":
+            raise ConfigError(
+                "is quantized already; this option needs a float model",
+                file=entry.file,
+                where=option,
+            )
+    if kind is Kind.STATED:
+        target = named or find_target(default_target(entry.file))
+        return entry, lower_entry(entry, graph, target)
+    if named is not None:
+        raise ConfigError(
+            "says itself how each layer is computed; this option needs another model",
+            file=entry.file,
+            where="--target",
+        )
+    return entry, graph
+
+
 def is_program(entry: ModelEntry) -> bool:
     """Whether the entry is an integer program, an .emu file."""
     return entry.file.suffix.lower() == ".emu"
 
 
 def target_name(graph: Graph) -> str | None:
-    """Name of the target that an integer Graph was made for; None for a float one."""
+    """Name of the target that an integer Graph was made for; None without one."""
     target = graph.provenance.get("target")
     return str(target.get("name")) if isinstance(target, dict) else None
 
 
+def default_note(entry: ModelEntry, graph: Graph, target: str | None) -> str | None:
+    """What to tell people of a target that they did not name."""
+    if target or is_program(entry) or not from_quantized_file(graph):
+        return None
+    name = target_name(graph)
+    suffix = entry.file.suffix
+    return name and f"{name} is the default target of {suffix} files (--target)"
+
+
 def refuse_options(entry: ModelEntry, quantization: Quantization) -> None:
     """Raise ConfigError for an option that this model can have nothing of."""
-    given = {
-        "--target": quantization.target,
-        "--calib": quantization.calibration,
-        "--recipe": quantization.recipe,
-    }
-    named = [option for option, value in given.items() if value is not None]
+    named = _named(quantization)
     if named and is_program(entry):
         raise ConfigError(
             "an .emu file is quantized already; this option needs a float model",
@@ -86,24 +123,18 @@ def refuse_options(entry: ModelEntry, quantization: Quantization) -> None:
         raise ConfigError("means nothing without --target", where=named[0])
 
 
-def open_data(entry: ModelEntry, reference: str | None) -> Dataset:
-    """The dataset named on the command line, else the model's own."""
-    chosen = reference or entry.data
-    if chosen is None:
-        raise ConfigError("no data: name it with --data", where=entry.name)
-    return find_dataset(chosen)
-
-
-def first_samples(dataset: Dataset, count: int) -> Dataset:
-    """At most the first `count` samples."""
-    if count >= len(dataset):
-        return dataset
-    return dataset.select(parse_selections(f"[:{count}]"))
+def _named(quantization: Quantization) -> list[str]:
+    given = {
+        "--target": quantization.target,
+        "--calib": quantization.calibration,
+        "--recipe": quantization.recipe,
+    }
+    return [option for option, value in given.items() if value is not None]
 
 
 def require_program(graph: Graph, entry: ModelEntry) -> None:
     """Refuse a float Graph where integers are looked at."""
-    if target_name(graph) is None:
+    if kind_of(graph) is not Kind.INTEGER:
         raise ConfigError(
             "is a float model; --target quantizes it first", file=entry.file
         )

@@ -8,7 +8,8 @@ import typer
 Model = Annotated[
     str,
     typer.Argument(
-        help="An .onnx or .emu file, or the name of an entry in suites/models.",
+        help="A model file (.onnx, .tflite, .tosa, .emu), or the name of an entry in "
+        "suites/models.",
         show_default=False,
         metavar="MODEL",
     ),
@@ -23,12 +24,22 @@ Data = Annotated[
         metavar="DATA",
     ),
 ]
+DataOrRandom = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="As for `emu eval`; or random[:N[:SEED]], random inputs over the range of "
+        "the model's inputs.",
+        show_default=False,
+        metavar="DATA",
+    ),
+]
 Target = Annotated[
     str | None,
     typer.Option(
         "--target",
-        help="Quantize a float model for this accelerator: a name that `emu targets` "
-        "lists, or a .toml file.",
+        help="Quantize a float model, or run a quantized file, as this accelerator: a "
+        "name that `emu targets` lists, or a .toml file.",
         show_default=False,
         metavar="T",
     ),

@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from emu.compare.golden import onnxruntime_engine
-from emu.compare.layers import Comparison, cumulative, isolated
+from emu.compare.engines import golden_engine
+from emu.compare.layers import Comparison, Layer, cumulative, isolated
 from emu.compare.metrics import (
     combine,
     first_divergence,
@@ -20,7 +22,9 @@ from emu.compare.metrics import (
 )
 from emu.errors import DataError, GraphError
 from emu.execute import Program
+from emu.fixedpoint import Register
 from emu.graph import Graph, check_input
+from emu.ops import Accumulating, watch
 
 
 class Mode(Enum):
@@ -63,6 +67,7 @@ class _Run:
                     tensors[layer.tensor],
                     tensors[layer.golden],
                     tensors[layer.sums] if layer.sums else None,
+                    _register(layer, tensors, comparison.graph.constants),
                 )
                 for layer in comparison.layers
             }
@@ -85,6 +90,20 @@ class _Run:
         return layer_table(self.comparison.layers, self.totals, elements)
 
 
+def _register(
+    layer: Layer, tensors: Mapping[str, jax.Array], constants: Mapping[str, np.ndarray]
+) -> Register | None:
+    """Every addition of a layer whose register overflows on the way."""
+    node = layer.watched
+    if node is None or not isinstance(node.op, Accumulating):
+        return None
+    operands = (
+        jnp.asarray(constants[name]) if name in constants else tensors[name]
+        for name in node.inputs
+    )
+    return watch(node.op, *operands)
+
+
 def compare_layers(
     graph: Graph,
     model: str,
@@ -93,16 +112,17 @@ def compare_layers(
     modes: tuple[Mode, ...] = (Mode.CUMULATIVE, Mode.ISOLATED),
     progress: Callable[[int], None] | None = None,
 ) -> LayerReport:
-    """Compare every quantized layer of an integer Graph with ONNX Runtime's FP32.
+    """Compare every quantized layer of an integer Graph with another engine's FP32.
 
-    `model` is the ONNX file the graph was made from; `batches` are its float32
+    `model` is the float file the graph was made from; `batches` are its float32
     inputs, at most `batch_size` samples each. Memory does not grow with their number.
     """
     runs = {mode: _Run(_REWRITES[mode](graph), batch_size) for mode in modes}
     if not any(run.comparison.layers for run in runs.values()):
         raise GraphError("no quantized layer with golden outputs", where=graph.name)
     wanted = _golden_inputs(run.comparison.graph for run in runs.values())
-    engine = onnxruntime_engine(model, sorted({name for name, _ in wanted.values()}))
+    names = sorted({name for name, _ in wanted.values()})
+    engine = golden_engine(Path(model), names)
     samples = 0
     for x in batches:
         check_input(graph, graph.inputs[0], x)

@@ -1,7 +1,7 @@
 """Golden FP32 outputs: every tensor of the source model, computed by ONNX Runtime."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 
 from emu.errors import MissingError, ModelError
 
+Batch = np.ndarray | Mapping[str, np.ndarray]
+
 # What ONNX Runtime raises for a model that it cannot read or run.
 ONNXRUNTIME_FAILURES: Final = (
     DecodeError,
@@ -37,12 +39,20 @@ ONNXRUNTIME_FAILURES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldenEngine:
-    """A float engine: run(batch) gives the asked tensors in the model's own layout.
+    """Somebody else's implementation of a model file.
 
-    `about` names engine, version and settings, as every golden must.
+    Fields:
+        run: from a batch of each input by name (or the array of the only input) to
+            the tensors by name; names and layouts are those of the file, but the
+            first axis counts the samples.
+        inputs: names of the inputs.
+        names: of the tensors that `run` gives.
+        about: engine, version and settings, as every golden must tell.
     """
 
-    run: Callable[[np.ndarray], dict[str, np.ndarray]]
+    run: Callable[[Batch], dict[str, np.ndarray]]
+    inputs: tuple[str, ...]
+    names: frozenset[str]
     about: dict[str, str]
 
 
@@ -57,47 +67,69 @@ def session_options(*, optimize: bool) -> ort.SessionOptions:
 
 
 def onnxruntime_engine(
-    path: str | Path, names: Sequence[str] | None = None
+    path: str | Path, names: Sequence[str] | None = None, *, optimize: bool = False
 ) -> GoldenEngine:
-    """ONNX Runtime on the CPU, graph optimizations off, giving tensors by name.
+    """ONNX Runtime on the CPU, giving tensors by name.
 
-    `names` may be any tensors of the model; None means its outputs. A model whose
-    batch is fixed to 1 is run sample by sample. Raises MissingError or ModelError.
+    `names` may be any tensors of the model; None means its outputs. A tensor that is
+    asked for is kept, so with `optimize` ask for outputs only: what the graph
+    optimizations would fuse away stays, and with it the kernels before it. A model
+    whose batch is fixed to 1 is run sample by sample. Raises MissingError or
+    ModelError.
     """
     path = Path(path)
     if not path.is_file():
         raise MissingError("the model for golden outputs is not there", file=path)
     try:
-        session = _open(path, names)
+        session = _open(path, names, optimize=optimize)
     except ONNXRUNTIME_FAILURES as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"ONNX Runtime cannot run it: {reason}", file=path) from error
-    entry = session.get_inputs()[0]
-    fixed = entry.shape and isinstance(entry.shape[0], int)
-    available = {output.name for output in session.get_outputs()}
-    wanted = [name for name in names or available if name != entry.name]
+    entries = session.get_inputs()
+    inputs = tuple(entry.name for entry in entries)
+    fixed = any(entry.shape and entry.shape[0] == 1 for entry in entries)
+    available = [output.name for output in session.get_outputs()]
+    wanted = [n for n in (available if names is None else names) if n not in inputs]
+    given = frozenset(available if names is None else names)
 
-    def run_once(x: np.ndarray) -> dict[str, np.ndarray]:
-        arrays = session.run(wanted, {entry.name: x})
+    def run_once(feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        try:
+            arrays = session.run(wanted, dict(feeds))
+        except ONNXRUNTIME_FAILURES as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(
+                f"ONNX Runtime cannot run it: {reason}", file=path
+            ) from error
         found = dict(zip(wanted, map(np.asarray, arrays), strict=True))
-        return {**found, entry.name: x} if names and entry.name in names else found
+        return found | {name: feeds[name] for name in inputs if name in given}
 
-    def run(x: np.ndarray) -> dict[str, np.ndarray]:
+    def run(batch: Batch) -> dict[str, np.ndarray]:
+        feeds = {inputs[0]: batch} if isinstance(batch, np.ndarray) else batch
         if not fixed:
-            return run_once(x)
-        single = [run_once(x[i : i + 1]) for i in range(len(x))]
-        return {name: np.concatenate([s[name] for s in single]) for name in single[0]}
+            return run_once(feeds)
+        count = len(feeds[inputs[0]])
+        single = [
+            run_once({name: x[i : i + 1] for name, x in feeds.items()})
+            for i in range(count)
+        ]
+        return {
+            name: np.concatenate([np.atleast_1d(found[name]) for found in single])
+            for name in single[0]
+        }
 
     about = {
         "engine": "onnxruntime",
         "version": ort.__version__,
-        "settings": "CPUExecutionProvider, graph optimizations off",
+        "settings": "CPUExecutionProvider, graph optimizations "
+        f"{'on' if optimize else 'off'}",
     }
-    return GoldenEngine(run=run, about=about)
+    return GoldenEngine(run=run, inputs=inputs, names=given, about=about)
 
 
-def _open(path: Path, names: Sequence[str] | None) -> ort.InferenceSession:
-    options = session_options(optimize=False)
+def _open(
+    path: Path, names: Sequence[str] | None, *, optimize: bool
+) -> ort.InferenceSession:
+    options = session_options(optimize=optimize)
     providers = ["CPUExecutionProvider"]
     if names is None:
         return ort.InferenceSession(str(path), options, providers=providers)

@@ -7,9 +7,10 @@ only this layer's own quantization shows.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from emu.execute import accumulation_bound
-from emu.fixedpoint import Accumulator, IntFormat, QParams
+from emu.execute import accumulation_bound, safe_accumulator_bits
+from emu.fixedpoint import Accumulator, IntFormat, QParams, Stage
 from emu.graph import Graph, GraphBuilder, Node, Tensor, producers
 from emu.ops import Accumulating, Quantize, Reshape, Transpose
 
@@ -21,7 +22,9 @@ class Layer:
     """One row of the comparison.
 
     `tensor` is the integer result; `golden` the input that holds its golden values;
-    `sums` the accumulators before any overflow, if the layer sums products.
+    `sums` the accumulators before any overflow, if the layer sums products;
+    `watched` instead the node whose register overflows on the way; `safe_bits` the
+    width of a register that no input could overflow (0 without sums).
     """
 
     name: str
@@ -31,7 +34,9 @@ class Layer:
     format: IntFormat
     qparams: QParams
     sums: str | None = None
+    watched: Node | None = None
     accumulator: Accumulator | None = None
+    safe_bits: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +113,7 @@ def _own_nodes(
     return [node for node in graph.nodes if node.output in needed]
 
 
-def _characteristic(members: list[Node]) -> str:
+def characteristic(members: list[Node]) -> str:
     """The operator that a layer is about: the first that is not a change of scale."""
     names = [type(node.op).__name__ for node in members]
     return next((n for n in names if n not in ("Rescale", "Quantize")), names[-1])
@@ -182,33 +187,40 @@ class _Rewriter:
         summing = [node for node in members if isinstance(node.op, Accumulating)]
         golden = self.golden_input(tensor)
         self.outputs += [copied, golden]
-        sums, accumulator = None, None
+        found: dict[str, Any] = {}
         if summing:
-            sums, accumulator = self._exact_sums(copied, summing[-1])
-            self.outputs.append(sums)
+            found = self._sums(copied, summing[-1])
         return Layer(
             name=name,
-            op=_characteristic(members),
+            op=characteristic(members),
             tensor=copied,
             golden=golden,
             format=described.format,
             qparams=described.qparams,
-            sums=sums,
-            accumulator=accumulator,
+            **found,
         )
 
-    def _exact_sums(self, result: str, node: Node) -> tuple[str, Accumulator]:
-        """The accumulators of the copied node, as they are before any overflow."""
+    def _sums(self, result: str, node: Node) -> dict[str, Any]:
+        """The fields of a row that tell of its sums, and make them outputs."""
         makers = {n.output: n for n in self.builder.nodes}
         copy = makers[result]
         while not isinstance(copy.op, Accumulating):
             copy = makers[copy.inputs[0]]
         accumulator = copy.op.accumulator
-        if accumulation_bound(self.source, node) <= accumulator.max:
-            return copy.output, accumulator
-        wide = replace(copy.op, accumulator=Accumulator(bits=48))
-        exact = self.builder.add(wide, copy.inputs, f"{copy.output}:exact")
-        return exact, accumulator
+        found = {
+            "accumulator": accumulator,
+            "safe_bits": safe_accumulator_bits(self.source, node),
+        }
+        if accumulator.saturate is not Stage.END:
+            constants = self.builder.constants
+            self.outputs += [name for name in copy.inputs if name not in constants]
+            return {**found, "watched": copy}
+        exact = copy.output
+        if accumulation_bound(self.source, node) > accumulator.max:
+            wide = replace(copy.op, accumulator=Accumulator(bits=48))
+            exact = self.builder.add(wide, copy.inputs, f"{copy.output}:exact")
+        self.outputs.append(exact)
+        return {**found, "sums": exact}
 
     def finish(self, layers: list[Layer]) -> Comparison:
         outputs = tuple(dict.fromkeys(self.outputs))

@@ -9,7 +9,13 @@ import pandas as pd
 from jaxtyping import Array, Float32, Int
 
 from emu.compare.layers import Layer
-from emu.fixedpoint import bits_needed, dequantize, overflowed, quantize
+from emu.fixedpoint import (
+    Register,
+    bits_needed,
+    dequantize,
+    overflowed,
+    quantize,
+)
 
 Sums = dict[str, Array]
 Totals = Mapping[str, float | int]
@@ -20,11 +26,13 @@ def sample_sums(
     got: Int[Array, "n ..."],
     golden: Float32[Array, "n ..."],
     sums: Int[Array, "n ..."] | None,
+    register: Register | None = None,
 ) -> Sums:
     """What the metrics need of a batch, one number a sample (shape n), float64.
 
     e = dequantized got - golden. A value counts as saturated if it stands at a limit
-    of its format while the golden value lies more than half an LSB beyond.
+    of its format while the golden value lies more than half an LSB beyond. Overflows
+    are those of `sums` at the end, or of every addition to a `register`.
     """
     axes = tuple(range(1, got.ndim))
     real = golden.astype(jnp.float64)
@@ -49,7 +57,12 @@ def sample_sums(
         "sum_high": jnp.zeros(got.shape[0], jnp.int64),
         "overflows": jnp.zeros(got.shape[0], jnp.int64),
     }
-    if sums is not None and layer.accumulator is not None:
+    if register is not None:
+        over = tuple(range(1, register.held.ndim))
+        found["sum_low"] = jnp.min(register.low, over)
+        found["sum_high"] = jnp.max(register.high, over)
+        found["overflows"] = jnp.sum(register.overflows, over)
+    elif sums is not None and layer.accumulator is not None:
         over = tuple(range(1, sums.ndim))
         found["sum_low"] = jnp.min(sums, over).astype(jnp.int64)
         found["sum_high"] = jnp.max(sums, over).astype(jnp.int64)
@@ -86,12 +99,15 @@ def layer_table(
     Columns: name, op, sqnr_db (10 log10 of signal over noise power), cosine, mse,
     max_lsb (largest |error| over the scale), mean_error (real units), differing and
     elements (counts), saturated (share), acc_bits (signed bits that the sums needed,
-    0 without sums), acc_overflows (count).
+    0 without sums; of a register that overflows on the way every partial sum counts),
+    acc_overflows (count: sums that did not fit at the end, or additions on the way),
+    acc_safe_bits (the width that no input could overflow, from the weights alone).
     """
     rows = []
     for layer in layers:
         t, n = totals[layer.name], elements[layer.name]
-        peak = bits_needed(int(t["sum_low"]), int(t["sum_high"])) if layer.sums else 0
+        summing = layer.sums or layer.watched
+        peak = bits_needed(int(t["sum_low"]), int(t["sum_high"])) if summing else 0
         rows.append(
             {
                 "name": layer.name,
@@ -106,6 +122,7 @@ def layer_table(
                 "saturated": float(t["saturated"]) / n,
                 "acc_bits": peak,
                 "acc_overflows": int(t["overflows"]),
+                "acc_safe_bits": layer.safe_bits,
             }
         )
     return pd.DataFrame(rows)

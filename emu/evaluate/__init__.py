@@ -18,6 +18,11 @@ from emu.evaluate.entries import (
     open_entry as open_entry,
     suites_folders as suites_folders,
 )
+from emu.evaluate.kinds import (
+    Kind as Kind,
+    default_target as default_target,
+    kind_of as kind_of,
+)
 from emu.evaluate.loop import (
     ClassifyResult as ClassifyResult,
     EvalResult as EvalResult,
@@ -32,12 +37,19 @@ from emu.evaluate.metrics import (
     topk_hits as topk_hits,
 )
 from emu.evaluate.preprocess import Preprocess as Preprocess
+from emu.evaluate.random_data import (
+    RandomData as RandomData,
+    parse_random as parse_random,
+    random_batches as random_batches,
+)
 from emu.evaluate.selection import (
     Selection as Selection,
     parse_selection as parse_selection,
 )
 from emu.evaluate.session import (
     evaluate_graph as evaluate_graph,
+    from_quantized_file as from_quantized_file,
+    lower_entry as lower_entry,
     model_inputs as model_inputs,
     open_model as open_model,
     quantize_entry as quantize_entry,

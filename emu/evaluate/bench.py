@@ -1,7 +1,7 @@
-"""Throughput of the emulator beside ONNX Runtime, in one process, in turns."""
+"""Throughput of the emulator beside other engines, in one process, in turns."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -10,18 +10,18 @@ from time import perf_counter
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Shaped
 
 from emu.errors import UnsupportedError
-from emu.evaluate.rivals import Rival, Run, float_rival, int8_rival
+from emu.evaluate.random_data import random_inputs
+from emu.evaluate.rivals import LITERT, Rival, Run, rivals_of
+from emu.evaluate.session import from_quantized_file
 from emu.execute import Program
-from emu.graph import Graph
+from emu.graph import Graph, is_static
 from emu.quantize import Recipe, quantize_model
 from emu.targets import Target
 
 EMU: Final = "emu"
-ORT_FP32: Final = "onnxruntime_fp32"
-ORT_INT8: Final = "onnxruntime_int8"
 
 _SEED: Final = 20240229
 _CALIBRATION: Final = 16
@@ -109,8 +109,8 @@ def random_program(graph: Graph, target: Target) -> Graph:
     return quantize_model(graph, [x], Recipe(), target)
 
 
-def random_input(graph: Graph, count: int) -> Float32[np.ndarray, "n ..."]:
-    """Seeded standard normal samples for the graph's one input.
+def random_input(graph: Graph, count: int) -> Shaped[np.ndarray, "..."]:
+    """Seeded samples for the graph's one input: standard normal, or any integers.
 
     Raises UnsupportedError for a graph of several inputs.
     """
@@ -119,6 +119,8 @@ def random_input(graph: Graph, count: int) -> Float32[np.ndarray, "n ..."]:
             f"found {len(graph.inputs)} inputs; a model with one can be measured",
             where=graph.name,
         )
+    if graph.tensors[graph.inputs[0]].dtype != "float32" or is_static(graph):
+        return random_inputs(graph, range(count), _SEED)[graph.inputs[0]]
     sizes = graph.tensors[graph.inputs[0]].shape[1:]
     shape = (count, *(size for size in sizes if size is not None))
     return np.random.default_rng(_SEED).standard_normal(shape).astype(np.float32)
@@ -131,25 +133,28 @@ def bench_program(
     seconds: float = 3.0,
     progress: Progress | None = None,
 ) -> BenchResult:
-    """Measure an integer Graph, and its source model in ONNX Runtime, FP32 and int8.
+    """Measure an integer Graph, and its source model in the engines of `rivals_of`.
 
     All run in this process on the same inputs with as many threads as it may use;
     turns of the engines follow each other (A B C A B C ...), about `seconds` an engine
     and batch size, and the median of the turns counts. The time of a call goes from
     NumPy input to NumPy output.
 
-    Raises ModelError for a source model that ONNX Runtime cannot run,
-    UnsupportedError if no batch size can be compared.
+    A static graph has one batch size, its own; it is told as 1.
+
+    Raises ModelError for a source model that an engine cannot run, UnsupportedError
+    if no batch size can be compared.
     """
     tell = progress or _untold
-    tell(0, 1, "quantizing for ONNX Runtime")
-    floats = float_rival(source)
-    integers = int8_rival(floats, random_input(program, _CALIBRATION), source)
-    rivals = {ORT_FP32: floats, ORT_INT8: integers}
+    tell(0, 1, "preparing other engines")
+    static = is_static(program)
+    samples = random_input(program, 1 if static else _CALIBRATION)
+    rivals = rivals_of(source, samples, quantized=from_quantized_file(program))
+    alone = [name for name, rival in rivals.items() if rival.fixed_batch]
     runs, left_out = [], {}
-    for batch in dict.fromkeys(batch_sizes):
-        if batch > 1 and floats.fixed_batch:
-            left_out[batch] = "ONNX Runtime takes one sample at a time of this file"
+    for batch in [1] if static else dict.fromkeys(batch_sizes):
+        if batch > 1 and alone:
+            left_out[batch] = f"{alone[0]} takes one sample at a time of this file"
             continue
         tell(0, 1, f"batch {batch}: compiling")
         runs.append(_measure(program, rivals, batch, seconds, tell))
@@ -163,7 +168,14 @@ def bench_program(
         runs=tuple(runs),
         left_out=left_out,
         threads=len(os.sched_getaffinity(0)),
-        versions={name: metadata.version(name) for name in ("jax", "onnxruntime")},
+        versions={name: metadata.version(name) for name in ("jax", *_packages(rivals))},
+    )
+
+
+def _packages(rivals: Iterable[str]) -> list[str]:
+    """The packages that the engines of these names come from."""
+    return sorted(
+        {"ai-edge-litert" if name == LITERT else "onnxruntime" for name in rivals}
     )
 
 
@@ -209,7 +221,7 @@ def _measure(
     return BenchRun(batch=batch, rates={k: tuple(v) for k, v in rates.items()})
 
 
-def _timed(run: Run, x: Float32[np.ndarray, "n ..."], calls: int) -> float:
+def _timed(run: Run, x: Shaped[np.ndarray, "..."], calls: int) -> float:
     """Seconds that `calls` calls take."""
     began = perf_counter()
     for _ in range(calls):

@@ -24,9 +24,10 @@ from emu.evaluate.loop import Task
 from emu.evaluate.npz import open_npz
 from emu.evaluate.preprocess import Preprocess
 from emu.evaluate.selection import parse_selections, split_reference
+from emu.frontends import LOADERS
 
 DATA_VARIABLE: Final = "EMU_DATA"
-MODEL_SUFFIXES: Final = frozenset({".onnx", ".emu"})
+MODEL_SUFFIXES: Final = frozenset({*LOADERS, ".emu"})
 
 _VARIABLE: Final = re.compile(r"\$\{([^}]*)\}|\$")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
@@ -102,7 +103,7 @@ def find_model(ref: str) -> ModelEntry:
     """Return the model that `ref` means.
 
     Arguments:
-        ref: the path of an .onnx or .emu file, which then has no preprocessing; the
+        ref: the path of a model or .emu file, which then has no preprocessing; the
             path of a .toml entry; or the name of an entry in suites/models.
 
     Raises:

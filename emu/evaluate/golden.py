@@ -1,9 +1,14 @@
-"""The source model of an integer program: found, and proved to be the same file."""
+"""The source model of an integer program, and the program beside its golden FP32."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
-from emu.errors import MissingError, ModelError
+from emu.compare import LayerReport, Mode, compare_layers
+from emu.errors import ConfigError, MissingError, ModelError
+from emu.evaluate.entries import ModelEntry
+from emu.evaluate.feeds import counting, open_feed
+from emu.evaluate.session import from_quantized_file
 from emu.graph import Graph
 
 
@@ -37,3 +42,38 @@ def golden_source(graph: Graph, program: Path, moved_to: Path | None = None) -> 
             file=path,
         )
     return path
+
+
+def compare_golden(
+    graph: Graph,
+    entry: ModelEntry,
+    modes: tuple[Mode, ...],
+    *,
+    data: str | None = None,
+    samples: int = 64,
+    model: Path | None = None,
+    batch_size: int = 32,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[LayerReport, str]:
+    """Every quantized layer beside golden FP32, and the name of the data.
+
+    `data` and `samples` are as of `open_feed`, `model` as of `golden_source`.
+    """
+    if from_quantized_file(graph):
+        raise ConfigError(
+            "comes from a quantized file, so there is no golden FP32; name an engine "
+            "or a dump with --against",
+            file=entry.file,
+        )
+    feed = open_feed(graph, entry, data, samples, batch_size)
+    source = golden_source(graph, entry.file, model)
+    (name, *_) = graph.inputs
+    report = compare_layers(
+        graph,
+        str(source),
+        (batch[name] for batch in feed.batches),
+        batch_size,
+        modes,
+        counting(progress, feed.samples),
+    )
+    return report, feed.name

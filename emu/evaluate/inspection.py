@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from emu.evaluate.kinds import Kind, kind_of
 from emu.execute import accumulation_bound, choose_carriers
 from emu.fixedpoint import Carrier, bits_needed
 from emu.graph import Graph, Node
@@ -156,7 +157,7 @@ def inspect_graph(graph: Graph, target: Target | None = None) -> Inspection:
     recipes use; `target` then tells which of them run in integers.
     """
     recorded = graph.provenance.get("target")
-    integer = isinstance(recorded, dict)
+    integer = kind_of(graph) is Kind.INTEGER
     name = str(recorded.get("name")) if isinstance(recorded, dict) else None
     shown = graph if integer else run_passes(graph)
     layers = _program_layers(graph) if integer else _float_layers(shown, target)
@@ -276,7 +277,7 @@ def _tensor(graph: Graph, name: str) -> TensorInfo:
         array = graph.constants[name]
         return TensorInfo(name=name, shape=array.shape, dtype=str(array.dtype))
     tensor = graph.tensors[name]
-    shape = tuple(size for size in tensor.shape[1:] if size is not None)
+    shape = tuple(size for size in tensor.shape if size is not None)
     return TensorInfo(name=name, shape=shape, dtype=tensor.dtype)
 
 

@@ -1,37 +1,13 @@
-"""Datasets in .npz files, read without pickle and sized before they are allocated."""
+"""Datasets in .npz files: samples, labels and names."""
 
-import math
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final
 
 import numpy as np
 from jaxtyping import Int64, Shaped
-from numpy.lib import format as npy
 
-from emu.errors import DataError, MissingError
+from emu.arrays import MAX_ARRAY_BYTES, read_npz
+from emu.errors import DataError
 from emu.evaluate.datasets import Dataset, from_arrays
-
-MAX_ARRAY_BYTES: Final = 4 << 30
-
-_HEADER_READERS: Final[MappingProxyType[tuple[int, int], Callable]] = MappingProxyType(
-    {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-)
-# What zipfile, zlib and numpy raise for damaged or hostile files.
-_DAMAGE: Final = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,
-    ValueError,
-    NotImplementedError,  # a compression method that zipfile does not know
-    RuntimeError,  # an encrypted member
-)
 
 
 def open_npz(
@@ -57,22 +33,13 @@ def open_npz(
         MissingError: there is no such file.
         DataError: the file is damaged, too large, or holds something else.
     """
-    if not path.is_file():
-        raise MissingError("there is no such file", file=path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            wanted = [key for key in (x, y, names) if key is not None]
-            arrays = {
-                key: _read_member(archive, key, path, limit)
-                for key in wanted
-                if f"{key}.npy" in archive.NameToInfo
-            }
-            known = sorted(member.removesuffix(".npy") for member in archive.namelist())
-    except _DAMAGE as error:
-        raise DataError(f"is no sound .npz file: {error}", file=path) from error
+    wanted = [key for key in (x, y, names) if key is not None]
+    members = read_npz(path, wanted, limit)
+    arrays = {key: array for key, array in members.items() if array is not None}
     if x not in arrays:
         raise DataError(
-            f"holds no array {x!r}; it holds {', '.join(known) or 'nothing'}", file=path
+            f"holds no array {x!r}; it holds {', '.join(sorted(members)) or 'nothing'}",
+            file=path,
         )
     return from_arrays(
         _samples(arrays[x], x, path),
@@ -81,38 +48,6 @@ def open_npz(
         ids=_names(arrays.get(names), names, path) if names is not None else None,
         file=path,
     )
-
-
-def _read_member(
-    archive: zipfile.ZipFile, key: str, path: Path, limit: int
-) -> Shaped[np.ndarray, "..."]:
-    """Read one array; its header decides whether it is read at all."""
-    info = archive.getinfo(f"{key}.npy")
-    with archive.open(info) as stream:
-        version = npy.read_magic(stream)
-        if version not in _HEADER_READERS:
-            raise ValueError(f"found .npy version {version}; expected (1, 0) or (2, 0)")
-        shape, fortran, dtype = _HEADER_READERS[version](stream)
-        size = math.prod(shape) * dtype.itemsize
-        if dtype.hasobject:
-            raise DataError("holds Python objects, which are not read", file=path)
-        if size > limit:
-            raise DataError(
-                f"array {key!r} takes {size} bytes; at most {limit} are read",
-                file=path,
-                where=key,
-            )
-        if info.file_size - stream.tell() != size:
-            raise ValueError(
-                f"array {key!r} of shape {list(shape)} needs {size} bytes, "
-                f"found {info.file_size - stream.tell()}"
-            )
-        data = stream.read(size)
-    if len(data) != size:
-        raise EOFError(f"array {key!r} ends after {len(data)} of {size} bytes")
-    # A view of immutable bytes: nobody can change the dataset by accident.
-    flat = np.frombuffer(data, dtype=dtype)
-    return flat.reshape(shape, order="F" if fortran else "C")
 
 
 def _samples(

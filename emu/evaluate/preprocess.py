@@ -140,6 +140,20 @@ class Reshape(_Step):
     shape: Annotated[tuple[Size, ...], Field(min_length=1, max_length=8)]
 
 
+class Transpose(_Step):
+    """Order the axes of a sample anew: axis i of the result is axis `axes[i]`."""
+
+    stage: ClassVar[Stage] = Stage.SHAPE
+    op: Literal["transpose"] = "transpose"
+    axes: Annotated[tuple[int, ...], Field(min_length=1, max_length=8)]
+
+    @model_validator(mode="after")
+    def _names_each_axis(self) -> "Transpose":
+        if sorted(self.axes) != list(range(len(self.axes))):
+            raise ValueError(f"expected each axis 0..{len(self.axes) - 1} once")
+        return self
+
+
 class Windows(_Step):
     """Cut a [t, f] sample into windows of `length` slices, each flattened.
 
@@ -162,6 +176,7 @@ Step = Annotated[
     | Scale
     | Layout
     | Reshape
+    | Transpose
     | Windows,
     Field(discriminator="op"),
 ]
@@ -274,6 +289,16 @@ def reshape(step: Reshape, x: AnySample) -> AnySample:
     return x.reshape(step.shape)
 
 
+def transpose(step: Transpose, x: AnySample) -> AnySample:
+    """See `Transpose`."""
+    if x.ndim != len(step.axes):
+        raise DataError(
+            f"transpose: found a sample of shape {list(x.shape)}; expected "
+            f"{len(step.axes)} axes"
+        )
+    return x.transpose(step.axes)
+
+
 def windows(step: Windows, x: AnySample) -> Shaped[np.ndarray, "windows values"]:
     """See `Windows`."""
     _require_rank(step.op, x, 2, "[t, f]")
@@ -298,6 +323,7 @@ STEPS: Final[MappingProxyType[type[_Step], Callable[..., np.ndarray]]] = (
             Scale: scale,
             Layout: layout,
             Reshape: reshape,
+            Transpose: transpose,
             Windows: windows,
         }
     )

@@ -1,4 +1,4 @@
-"""ONNX Runtime beside the emulator: FP32, and int8 by its own quantizer."""
+"""Other engines beside the emulator: ONNX Runtime, FP32 and int8, and LiteRT."""
 
 import logging
 import tempfile
@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import onnx  # noqa: TID251 - ONNX Runtime's quantizer takes and gives ONNX models
 import onnxruntime as ort
-from jaxtyping import Float32, Shaped
+from jaxtyping import Shaped
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -21,10 +21,19 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from emu.compare import ONNXRUNTIME_FAILURES, session_options
+from emu.compare import (
+    ONNXRUNTIME_FAILURES,
+    Resolver,
+    litert_engine,
+    session_options,
+)
 from emu.errors import ModelError
 
 Run = Callable[[np.ndarray], list[np.ndarray]]
+
+ORT_FP32: Final = "onnxruntime_fp32"
+ORT_INT8: Final = "onnxruntime_int8"
+LITERT: Final = "litert_xnnpack"
 
 _ERRORS_ONLY: Final = 3
 _WARNINGS: Final = 2
@@ -34,9 +43,22 @@ _PER_CHANNEL_OPSET: Final = 13
 _TOLERANCE: Final = 1e-4
 
 
+class Rival(Protocol):
+    """A model for another engine."""
+
+    @property
+    def fixed_batch(self) -> bool:
+        """Whether it takes one sample only."""
+        ...
+
+    def start(self) -> Run:
+        """Load it, with all threads allowed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Rival:
-    """An ONNX model for ONNX Runtime; `fixed_batch` if it takes one sample only."""
+class OnnxRival:
+    """An ONNX model for ONNX Runtime."""
 
     model: onnx.ModelProto
     fixed_batch: bool
@@ -52,7 +74,39 @@ class Rival:
         return run
 
 
-def float_rival(path: Path) -> Rival:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LiteRtRival:
+    """A .tflite file for LiteRT with XNNPACK, its samples one after another."""
+
+    path: Path
+    fixed_batch: bool = False
+
+    def start(self) -> Run:
+        """Open an interpreter with all threads allowed."""
+        engine = litert_engine(self.path, None, Resolver.XNNPACK)
+        return lambda x: list(engine.run(x).values())
+
+
+def rivals_of(
+    source: Path, samples: Shaped[np.ndarray, "n ..."], *, quantized: bool
+) -> dict[str, Rival]:
+    """The engines that run a model file, by the names of `emu bench --json`.
+
+    An ONNX file that is not `quantized` yet is also run as ONNX Runtime's quantizer
+    makes it from `samples`. Nobody runs .tosa files.
+    """
+    suffix = source.suffix.lower()
+    if suffix == ".tflite":
+        return {LITERT: LiteRtRival(path=source)}
+    if suffix != ".onnx":
+        return {}
+    own = onnx_rival(source)
+    if quantized:
+        return {ORT_INT8: own}
+    return {ORT_FP32: own, ORT_INT8: int8_rival(own, samples, source)}
+
+
+def onnx_rival(path: Path) -> OnnxRival:
     """The model as it is, its batch freed if the file fixes it to 1 and that works.
 
     Raises ModelError for a model that ONNX Runtime cannot run.
@@ -62,19 +116,19 @@ def float_rival(path: Path) -> Rival:
         batch = _input(model).type.tensor_type.shape.dim[0]
         if not batch.HasField("dim_value"):
             _session(model)
-            return Rival(model=model, fixed_batch=False)
+            return OnnxRival(model=model, fixed_batch=False)
         freed = _with_free_batch(model)
         if batch.dim_value == 1 and _is_batchable(model, freed):
-            return Rival(model=freed, fixed_batch=False)
+            return OnnxRival(model=freed, fixed_batch=False)
     except ONNXRUNTIME_FAILURES as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"ONNX Runtime cannot run it: {reason}", file=path) from error
-    return Rival(model=model, fixed_batch=True)
+    return OnnxRival(model=model, fixed_batch=True)
 
 
 def int8_rival(
-    rival: Rival, samples: Float32[np.ndarray, "n ..."], file: Path
-) -> Rival:
+    rival: OnnxRival, samples: Shaped[np.ndarray, "n ..."], file: Path
+) -> OnnxRival:
     """The model quantized by ONNX Runtime: QDQ, int8 per channel by uint8, min-max.
 
     `samples` are model inputs; they calibrate one by one. Raises ModelError,
@@ -89,7 +143,7 @@ def int8_rival(
         ) from error
 
 
-def _quantized(rival: Rival, samples: Float32[np.ndarray, "n ..."]) -> Rival:
+def _quantized(rival: OnnxRival, samples: Shaped[np.ndarray, "n ..."]) -> OnnxRival:
     with tempfile.TemporaryDirectory(prefix="emu-bench-") as folder, _silence():
         source, ready, made = (
             Path(folder) / name for name in ("fp32.onnx", "ready.onnx", "int8.onnx")
@@ -108,7 +162,7 @@ def _quantized(rival: Rival, samples: Float32[np.ndarray, "n ..."]) -> Rival:
         )
         model = onnx.load(made)
         _session(model)
-        return Rival(model=model, fixed_batch=rival.fixed_batch)
+        return OnnxRival(model=model, fixed_batch=rival.fixed_batch)
 
 
 def _in_opset_13(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -122,7 +176,7 @@ def _in_opset_13(model: onnx.ModelProto) -> onnx.ModelProto:
 class _Samples(CalibrationDataReader):
     """One sample at a time, as the quantizer asks for them."""
 
-    def __init__(self, name: str, samples: Float32[np.ndarray, "n ..."]) -> None:
+    def __init__(self, name: str, samples: Shaped[np.ndarray, "n ..."]) -> None:
         self._feeds = iter([{name: samples[i : i + 1]} for i in range(len(samples))])
 
     def get_next(self) -> dict[str, np.ndarray] | None:  # type: ignore[override]

@@ -12,15 +12,15 @@ from emu.evaluate.entries import ModelEntry, find_dataset
 from emu.evaluate.loop import EvalResult, evaluate
 from emu.execute import Program
 from emu.frontends import load_model
-from emu.graph import Graph, load_graph
-from emu.quantize import Recipe, quantize_model
+from emu.graph import Graph, load_graph, with_real_edges
+from emu.quantize import Recipe, lower_stated, quantize_model
 from emu.targets import Target
 
 Progress = Callable[[int, int], None]
 
 
 def open_model(entry: ModelEntry) -> tuple[ModelEntry, Graph]:
-    """The Graph of an entry: float for a model file, integer for an .emu file.
+    """The Graph of an entry: as its file says, an integer one for an .emu file.
 
     An .emu file remembers the entry that it was made from (preprocessing, task,
     label offset); that entry comes back with it.
@@ -78,9 +78,8 @@ def quantize_entry(
         if progress:
             progress(seen, max(seen, len(dataset)))
 
-    provenance: Mapping[str, object] = {
-        "source": str(entry.file.resolve()),
-        "entry": entry.model_dump(mode="json", exclude={"file"}),
+    provenance = {
+        **_origin(entry),
         "calibration": {
             "data": reference,
             "samples": len(dataset),
@@ -89,6 +88,25 @@ def quantize_entry(
     }
     inputs = model_inputs(dataset, entry, batch_size)
     return quantize_model(graph, inputs, recipe, target, provenance, count)
+
+
+def lower_entry(entry: ModelEntry, graph: Graph, target: Target) -> Graph:
+    """The integer program of a quantized file; its parameters are the file's own."""
+    return lower_stated(graph, target, {**_origin(entry), "parameters": "file"})
+
+
+def from_quantized_file(graph: Graph) -> bool:
+    """Whether a program's numbers come from its file, so that no FP32 is behind it."""
+    calibrated = isinstance(graph.provenance.get("target"), dict)
+    return graph.provenance.get("parameters") == "file" or not calibrated
+
+
+def _origin(entry: ModelEntry) -> Mapping[str, object]:
+    """What a program remembers of its entry, and where the model lies."""
+    return {
+        "source": str(entry.file.resolve()),
+        "entry": entry.model_dump(mode="json", exclude={"file"}),
+    }
 
 
 def evaluate_graph(
@@ -103,8 +121,11 @@ def evaluate_graph(
 ) -> EvalResult:
     """Top-1, Top-5 or the entry's metric of a float or integer Graph.
 
-    `watch` sees the outputs and the tensors named in `taps` of every batch.
+    Integer inputs are quantized from what preprocessing gives, integer outputs
+    dequantized. `watch` sees the outputs and the tensors named in `taps` of every
+    batch.
     """
+    graph = with_real_edges(graph)
     program = Program(graph, batch_size, taps)
 
     def predict(x: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from emu.errors import DataError
 from emu.execute.carriers import choose_carriers
-from emu.graph import Graph, check_input, select, trace, without_dead
+from emu.graph import Graph, check_input, is_static, select, trace, without_dead
 
 Finish = Callable[[dict[str, jax.Array]], Any]
 
@@ -19,6 +19,7 @@ class Program:
     Results are the graph's outputs and `taps`, any further tensors by name. A smaller
     batch is padded with zeros and its padding dropped, so nothing is compiled twice.
     `finish` may reduce the tensors inside the compiled function; it sees padding too.
+    A static graph has no batch: its arrays go in and out whole, whatever the size.
     Everything is traced and compiled with 64-bit types enabled locally.
     """
 
@@ -59,14 +60,18 @@ class Program:
         Raises DataError for an input that does not fit the graph.
         """
         inputs = {self.graph.inputs[0]: x} if isinstance(x, np.ndarray) else x
-        count = len(next(iter(inputs.values())))
         padded = {name: self.pad(name, value) for name, value in inputs.items()}
         results = jax.device_get(self.launch(padded))
+        if is_static(self.graph):
+            return results
+        count = len(next(iter(inputs.values())))
         return {name: value[:count] for name, value in results.items()}
 
     def pad(self, name: str, x: np.ndarray) -> np.ndarray:
         """Fill a batch up to `batch_size` with zeros, after checking shape and dtype."""
         check_input(self.graph, name, x)
+        if is_static(self.graph):
+            return x
         if len(x) > self.batch_size:
             raise DataError(
                 f"{len(x)} samples in a batch of {self.batch_size}", where=name

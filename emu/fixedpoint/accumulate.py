@@ -1,10 +1,9 @@
-"""Sums of products: the accumulator a target has, and the carrier that is fastest.
+"""Carriers: the fastest arithmetic that is proved exact for a sum of products.
 
 An accumulator says what the hardware computes; a carrier is how we compute it, and
 never changes a bit.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
@@ -12,73 +11,13 @@ from typing import Final
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int32, Int64, Integer
+from jaxtyping import Array, Int32, Int64, Integer
 
 from emu.errors import ConfigError
 from emu.fixedpoint.formats import IntFormat
-from emu.fixedpoint.overflow import OVERFLOWS, Overflow
+from emu.fixedpoint.overflow import Overflow
+from emu.fixedpoint.register import Accumulator
 from emu.fixedpoint.wide import to_int64
-
-
-@dataclass(frozen=True, slots=True)
-class Accumulator:
-    """A signed register of `bits` bits, 8..48, that a sum of products ends in.
-
-    `overflow` is applied once, to the exact sum (bias included). For WRAP that is
-    the same as wrapping after every addition; a register that saturates after
-    every addition is a different machine and not described by this.
-
-    Raises:
-        ConfigError: a width outside 8..48.
-    """
-
-    bits: int = 32
-    overflow: Overflow = Overflow.WRAP
-
-    def __post_init__(self) -> None:
-        if not 8 <= self.bits <= 48:
-            raise ConfigError(f"an accumulator has 8 to 48 bits, not {self.bits}")
-
-    @property
-    def min(self) -> int:
-        return -(1 << (self.bits - 1))
-
-    @property
-    def max(self) -> int:
-        return (1 << (self.bits - 1)) - 1
-
-    @property
-    def dtype(self) -> np.dtype:
-        """int32 up to 32 bits, else int64."""
-        return np.dtype(np.int32 if self.bits <= 32 else np.int64)
-
-
-def overflow_accumulator(
-    acc_exact: Int32[Array, "*s"] | Int64[Array, "*s"], accumulator: Accumulator
-) -> Int32[Array, "*s"] | Int64[Array, "*s"]:
-    """What the register holds for an exact sum, as int32 up to 32 bits, else int64."""
-    bring_inside = OVERFLOWS[accumulator.overflow]
-    held = bring_inside(acc_exact, accumulator.min, accumulator.max)
-    return to_int64(held) if accumulator.bits > 32 else held.astype(jnp.int32)
-
-
-def overflowed(
-    acc_exact: Int32[Array, "*s"] | Int64[Array, "*s"], accumulator: Accumulator
-) -> Bool[Array, "*s"]:
-    """Where an exact sum does not fit the register.
-
-    An int32 sum never leaves 32 bits; to see overflow of a 32-bit register the sum
-    must come from an int64 carrier.
-    """
-    held = np.iinfo(acc_exact.dtype)
-    low = max(accumulator.min, int(held.min))
-    high = min(accumulator.max, int(held.max))
-    return (acc_exact < low) | (acc_exact > high)
-
-
-def bits_needed(peak_min: int, peak_max: int) -> int:
-    """The fewest bits of a signed integer that hold both peaks (0 and -1 need one)."""
-    return 1 + max(max(peak, ~peak).bit_length() for peak in (peak_min, peak_max))
 
 
 def accumulator_bound(
@@ -107,6 +46,7 @@ class Carrier(Enum):
     FLOAT32 = "float32"
     FLOAT64 = "float64"
     INT64 = "int64"
+    SEQUENTIAL = "sequential"  # one addition after the other, as the register does
 
 
 _SUM_DTYPES: Final = MappingProxyType(
@@ -124,6 +64,11 @@ def sum_dtype(carrier: Carrier) -> np.dtype:
     return _SUM_DTYPES[carrier]
 
 
+def exact_carrier(accumulator: Accumulator) -> Carrier:
+    """The carrier that needs no proof: INT64, or SEQUENTIAL where steps matter."""
+    return Carrier.SEQUENTIAL if accumulator.in_steps else Carrier.INT64
+
+
 def choose_carrier(
     bound: int, x_dtype: np.dtype, w_dtype: np.dtype, accumulator: Accumulator
 ) -> Carrier:
@@ -131,6 +76,9 @@ def choose_carrier(
 
     `bound` is that of `accumulator_bound`. Why each is exact:
 
+    SEQUENTIAL: it is what the register does. A register that saturates on the way
+        needs it, unless no partial sum, in whatever order, can leave the register
+        (bound <= its greatest value): then nothing ever saturates.
     INT8: int8 products and int32 additions are arithmetic modulo 2**32, so the
         result is right modulo 2**32 whatever the order. If bound < 2**31 the sum is
         the only int32 number of its class. If the accumulator wraps at b <= 32
@@ -142,30 +90,33 @@ def choose_carrier(
         operand beyond 2**24 can meet only zeros, and then rounds to something that
         is multiplied by zero.)
     FLOAT64: the same with 2**53.
-    INT64: bound < 2**63.
+    INT64: bound < 2**63, or the accumulator wraps.
 
     Raises:
-        ConfigError: a bound of 2**63 or more.
+        ConfigError: a bound of 2**63 or more, and an accumulator that saturates.
     """
-    wraps = accumulator.overflow is Overflow.WRAP and accumulator.bits <= 32
-    if x_dtype == w_dtype == np.int8 and (wraps or bound < 2**31):
+    wraps = accumulator.overflow is Overflow.WRAP
+    if accumulator.in_steps and bound > accumulator.max:
+        return Carrier.SEQUENTIAL
+    narrow = wraps and accumulator.bits <= 32
+    if x_dtype == w_dtype == np.int8 and (narrow or bound < 2**31):
         return Carrier.INT8
     if bound <= 2**24:
         return Carrier.FLOAT32
     if bound <= 2**53:
         return Carrier.FLOAT64
-    if bound < 2**63:
+    if wraps or bound < 2**63:
         return Carrier.INT64
     raise ConfigError(f"sums of up to {bound} do not fit 64 bits")
 
 
 def dot(
-    x: Integer[Array, "m k"], w: Integer[Array, "k n"], carrier: Carrier
-) -> Int32[Array, "m n"] | Int64[Array, "m n"]:
+    x: Integer[Array, "*b m k"], w: Integer[Array, "*b k n"], carrier: Carrier
+) -> Int32[Array, "*b m n"] | Int64[Array, "*b m n"]:
     """The product x @ w as integers, int32 or int64 as `sum_dtype` says.
 
-    The carrier must be one that `choose_carrier` gives (or a slower one). INT8 takes
-    int8 operands only; FLOAT64 and INT64 need 64-bit types.
+    The carrier must be one that `choose_carrier` gives (or a slower one), and not
+    SEQUENTIAL. INT8 takes int8 operands only; FLOAT64 and INT64 need 64-bit types.
     """
     if carrier is Carrier.INT8:
         return jnp.matmul(x, w, preferred_element_type=jnp.int32)

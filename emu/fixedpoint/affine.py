@@ -1,5 +1,8 @@
 """Between float32 and integers: `quantize` and `dequantize`."""
 
+from enum import Enum
+from typing import Final
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, Float64, Integer, Shaped
@@ -10,29 +13,64 @@ from emu.fixedpoint.rounding import Rounding, round_float
 from emu.fixedpoint.wide import to_int64
 
 
+class QuantizeRule(Enum):
+    """The order of operations from a real number x to a code, each in float32.
+
+    DIVIDE: round(x / scale) + zero_point: ONNX QuantizeLinear, TFLite's reference.
+    OFFSET_THEN_ROUND: round(x / scale + zero_point): Ascend's documents
+        (compression_concepts of AMCT).
+    RECIPROCAL: round(x * (1 / scale)) + zero_point: AMCT's simulator (fake_quant.py),
+        XNNPACK.
+    MULTIPLY_ADD: round(x * (1 / scale) + zero_point), the product rounded by itself:
+        the operator AscendQuant that AMCT deploys (its scale is our 1 / scale).
+    """
+
+    DIVIDE = "divide"
+    OFFSET_THEN_ROUND = "offset-then-round"
+    RECIPROCAL = "reciprocal"
+    MULTIPLY_ADD = "multiply-add"
+
+
+_BY_RECIPROCAL: Final = (QuantizeRule.RECIPROCAL, QuantizeRule.MULTIPLY_ADD)
+_OFFSET_FIRST: Final = (QuantizeRule.OFFSET_THEN_ROUND, QuantizeRule.MULTIPLY_ADD)
+
+
 def quantize(
     x: Float32[Array, "*s"],
     qparams: QParams,
     fmt: IntFormat,
     rounding: Rounding = Rounding.HALF_EVEN,
     overflow: Overflow = Overflow.SATURATE,
+    rule: QuantizeRule = QuantizeRule.DIVIDE,
+    seed: int = 0,
 ) -> Integer[Array, "*s"]:
-    """round(x / scale) + zero_point, brought inside `fmt`, in its storage dtype.
+    """The code of x, brought inside `fmt`, in its storage dtype.
 
-    The quotient is the float32 number nearest to x / scale (half even), as in ONNX
-    QuantizeLinear; rounding to an integer, the addition and the overflow are exact.
-    Quotients beyond +-2**62, infinities too, count as +-2**62; NaN is undefined.
-    Needs 64-bit types.
+    Every float32 operation of `rule` is rounded by itself (half even); rounding to an
+    integer, additions of integers and the overflow are exact. Quotients beyond
+    +-2**62, infinities too, count as +-2**62; NaN is undefined. `seed` is for
+    roundings that draw. Needs 64-bit types.
     """
     scale = _along(np.array(qparams.scale), qparams, x)
     zero_point = np.array(qparams.zero_point, np.int64)
-    rounded = round_float(_quotient(x, scale), rounding)
+    if rule in _BY_RECIPROCAL:
+        inverse = np.float32(1) / scale.astype(np.float32)
+        steps = _product(x, inverse.astype(np.float64))
+    else:
+        steps = _quotient(x, scale)
+    if rule in _OFFSET_FIRST:
+        # The limits keep compilers from fusing product and sum, which rounds once less.
+        steps = jnp.clip(steps, -(2.0**62), 2.0**62) + _along(
+            zero_point.astype(np.float32), qparams, x
+        )
+        zero_point = np.zeros_like(zero_point)
+    rounded = round_float(steps, rounding, seed)
     # A saturated code of 16 bits is the same from a quotient clipped at 2**30.
     if fmt.bits <= 16 and overflow is not Overflow.WRAP and _is_small(zero_point):
-        steps = jnp.clip(rounded, -(2.0**30), 2.0**30).astype(jnp.int32)
+        whole = jnp.clip(rounded, -(2.0**30), 2.0**30).astype(jnp.int32)
     else:
-        steps = to_int64(jnp.clip(rounded, -(2.0**62), 2.0**62))
-    code = steps + _along(zero_point.astype(steps.dtype), qparams, x)
+        whole = to_int64(jnp.clip(rounded, -(2.0**62), 2.0**62))
+    code = whole + _along(zero_point.astype(whole.dtype), qparams, x)
     return apply_overflow(code, fmt, overflow).astype(fmt.dtype)
 
 
@@ -66,6 +104,13 @@ def _quotient(
     m would divide x), and as m * s < 2**49 it stays at least 2**-49 away from it.
     """
     return (x.astype(jnp.float64) * jnp.asarray(1 / scale)).astype(jnp.float32)
+
+
+def _product(
+    x: Float32[Array, "*s"], factor: Float64[np.ndarray, "*#s"]
+) -> Float32[Array, "*s"]:
+    """The float32 product: 24 bits times 24 are exact in float64, then rounded once."""
+    return (x.astype(jnp.float64) * jnp.asarray(factor)).astype(jnp.float32)
 
 
 def _along(

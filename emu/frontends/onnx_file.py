@@ -20,6 +20,14 @@ from emu.errors import MissingError, ModelError, UnsupportedError
 OLDEST_OPSET: Final = 7
 DEFAULT_DOMAINS: Final = ("", "ai.onnx")
 
+# Where QONNX's operators have been; old files have them among ONNX's own.
+QONNX_OPERATORS: Final = ("Quant", "IntQuant", "BipolarQuant", "Trunc")
+QONNX_DOMAINS: Final = (
+    "qonnx.custom_op.general",
+    "finn.custom_op.general",
+    "onnx.brevitas",
+)
+
 # Sizes of a tensor as ONNX infers them; None for what it does not know.
 FileShape = tuple[int | None, ...]
 
@@ -59,6 +67,7 @@ def read_onnx(path: Path) -> OnnxSource:
         raise ModelError(f"no ONNX file ({len(data)} bytes): it holds no graph")
     _check_names(model.graph)
     opset = _default_opset(model)
+    _move_qonnx_operators(model)
     digests = {str(path): hashlib.sha256(data).hexdigest()}
     digests |= _load_external_data(model, path.parent)
     return OnnxSource(
@@ -98,6 +107,20 @@ def _default_opset(model: onnx.ModelProto) -> int:
             f"opset {versions[0]}; this emu reads {OLDEST_OPSET} to {newest}"
         )
     return versions[0]
+
+
+def _move_qonnx_operators(model: onnx.ModelProto) -> None:
+    """Give operators of QONNX that have no domain the one they belong to."""
+    domain = QONNX_DOMAINS[0]
+    strays = [
+        node
+        for node in model.graph.node
+        if node.domain in DEFAULT_DOMAINS and node.op_type in QONNX_OPERATORS
+    ]
+    for node in strays:
+        node.domain = domain
+    if strays and all(imported.domain != domain for imported in model.opset_import):
+        model.opset_import.append(helper.make_opsetid(domain, 1))
 
 
 def _checked_shapes(model: onnx.ModelProto, opset: int) -> dict[str, FileShape]:

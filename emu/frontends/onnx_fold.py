@@ -22,7 +22,7 @@ LARGEST_FOLD: Final = 1 << 27
 FOLDABLE: Final = frozenset((
     "Abs", "Add", "Cast", "Ceil", "Concat", "ConstantOfShape", "Div", "Equal", "Exp",
     "Expand", "Flatten", "Floor", "Gather", "Identity", "Max", "Min", "Mul", "Neg",
-    "Not", "Pow", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
+    "Not", "Pow", "QuantizeLinear", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
     "ReduceSum", "Relu", "Reshape", "Shape", "Size", "Slice", "Sqrt", "Squeeze",
     "Sub", "Tile", "Transpose", "Unsqueeze", "Where",
 ))

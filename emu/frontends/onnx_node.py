@@ -8,7 +8,7 @@ import onnx
 from onnx import helper
 
 from emu.errors import UnsupportedError
-from emu.frontends.onnx_file import DEFAULT_DOMAINS
+from emu.frontends.onnx_file import DEFAULT_DOMAINS, QONNX_DOMAINS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class OnnxNode:
     """A node: its name (its first output's where it has none), operands, attributes.
 
     An operand that is left out is the empty string. Operators of other domains than
-    ONNX's own carry the domain in `kind`.
+    ONNX's own carry the domain in `kind`, those of QONNX "qonnx".
     """
 
     name: str
@@ -52,10 +52,11 @@ class OnnxNode:
 
 def read_node(proto: onnx.NodeProto, opset: int) -> OnnxNode:
     """Take a node apart."""
-    domain = "" if proto.domain in DEFAULT_DOMAINS else f"{proto.domain}."
+    domain = "qonnx" if proto.domain in QONNX_DOMAINS else proto.domain
+    prefix = "" if domain in DEFAULT_DOMAINS else f"{domain}."
     return OnnxNode(
         name=proto.name or next(iter(proto.output), proto.op_type),
-        kind=domain + proto.op_type,
+        kind=prefix + proto.op_type,
         inputs=tuple(proto.input),
         outputs=tuple(proto.output),
         attributes={a.name: _value(a) for a in proto.attribute},

@@ -7,18 +7,23 @@ from typing import Final
 import numpy as np
 
 from emu.errors import UnsupportedError
-from emu.frontends.onnx_layout import Scope, file_order, inner_order, sample_size
+from emu.frontends.onnx_layout import file_order, inner_order, reshape_to
 from emu.frontends.onnx_node import OnnxNode, normal_axis
+from emu.frontends.onnx_scope import Scope
 from emu.ops import (
     Clip,
+    Elu,
+    Exp,
+    Gelu,
     HardSigmoid,
     HardSwish,
     LeakyRelu,
     Op,
     Relu,
-    Reshape,
+    Round,
     Sigmoid,
     Softmax,
+    Tanh,
 )
 
 LARGEST_FLOAT: Final = float(np.finfo(np.float32).max)
@@ -51,7 +56,7 @@ def _make_clip(scope: Scope, node: OnnxNode) -> Clip:
 
 
 def _scalar(scope: Scope, name: str, what: str) -> float:
-    array = scope.value(name, what)
+    array = scope.constants.value(name, what)
     if array.size != 1:
         raise UnsupportedError(
             f"the {what} has shape {array.shape}, expected one value"
@@ -63,6 +68,10 @@ import_clip = _import_pointwise(_make_clip)
 import_relu = _import_pointwise(lambda _scope, _node: Relu())
 import_sigmoid = _import_pointwise(lambda _scope, _node: Sigmoid())
 import_hard_swish = _import_pointwise(lambda _scope, _node: HardSwish())
+import_tanh = _import_pointwise(lambda _scope, _node: Tanh())
+import_round = _import_pointwise(lambda _scope, _node: Round())
+import_exp = _import_pointwise(lambda _scope, _node: Exp())
+import_elu = _import_pointwise(lambda _scope, node: Elu(alpha=node.real("alpha", 1.0)))
 import_leaky_relu = _import_pointwise(
     lambda _scope, node: LeakyRelu(alpha=node.real("alpha", 0.01))
 )
@@ -73,26 +82,35 @@ import_hard_sigmoid = _import_pointwise(
 )
 
 
+def _make_gelu(_scope: Scope, node: OnnxNode) -> Gelu:
+    way = node.text("approximate", "none")
+    if way not in ("none", "tanh"):
+        raise UnsupportedError(f"approximate {way}")
+    return Gelu(approximate=way == "tanh")
+
+
+import_gelu = _import_pointwise(_make_gelu)
+
+
 def import_softmax(scope: Scope, node: OnnxNode) -> None:
     """Softmax along one axis; before opset 13 over all axes from `axis` on."""
     x = node.inputs[0]
     shape = scope.shape(x)
     rank = len(shape)
     axis = normal_axis(node.integer("axis", -1 if node.opset >= 13 else 1), rank)
-    if axis == 0:
-        raise UnsupportedError("axis 0 is the batch")
+    scope.keeps_batch(axis != 0, "axis 0 is the batch")
     if node.opset >= 13 or all(size == 1 for size in shape[axis + 1 :]):
-        op = Softmax(axis=inner_order(rank).index(axis))
-        scope.emit(node, op, (scope.inner(x),))
+        # The last axis in memory: the one that integer kernels work along.
+        order = inner_order(rank)
+        if order[-1] != axis:
+            order = (*(i for i in range(rank) if i != axis), axis)
+        scope.emit(node, Softmax(axis=-1), (scope.view(x, order),), order)
         return
-    kept = tuple(size or 0 for size in shape[1:axis])
-    rest = sample_size(shape) // math.prod(kept)
-    flat = scope.step(
-        node, Reshape(shape=(*kept, rest)), (scope.in_file_order(x),), "flat"
-    )
+    rest = math.prod(size or 1 for size in shape[axis:])
+    flatten = reshape_to((*shape[:axis], rest))
+    flat = scope.step(node, flatten, (scope.in_file_order(x),), "flat")
     soft = scope.step(node, Softmax(axis=-1), (flat,), "softmax")
-    back = Reshape(shape=tuple(size or 0 for size in shape[1:]))
-    scope.emit(node, back, (soft,), file_order(rank))
+    scope.emit(node, reshape_to(shape), (soft,), file_order(rank))
 
 
 def import_identity(scope: Scope, node: OnnxNode) -> None:
@@ -107,6 +125,6 @@ def import_dropout(scope: Scope, node: OnnxNode) -> None:
     if any(node.outputs[1:]):
         raise UnsupportedError("the output mask is used")
     mode = node.operand(2)
-    if mode and scope.value(mode, "training mode").any():
+    if mode and scope.constants.value(mode, "training mode").any():
         raise UnsupportedError("training mode")
     scope.alias(node)

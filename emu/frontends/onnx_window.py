@@ -1,14 +1,15 @@
-"""Importers of operators that slide windows: Conv, MaxPool, AveragePool, global pools."""
+"""Importers of operators that slide windows: Conv, ConvTranspose and the pools."""
 
 import math
 from dataclasses import dataclass
 from typing import Final
 
 from emu.errors import UnsupportedError
-from emu.frontends.onnx_layout import HWIO, Scope
+from emu.frontends.onnx_layout import HWIO
 from emu.frontends.onnx_node import OnnxNode
+from emu.frontends.onnx_scope import Scope
 from emu.graph import Shape
-from emu.ops import AveragePool, Conv, MaxPool, ReduceMean
+from emu.ops import AveragePool, Conv, ConvTranspose, MaxPool, ReduceMean
 from emu.ops.window import Padding, Pair
 
 # Pooling reads a window tap by tap: larger ones would take minutes to compile.
@@ -60,9 +61,9 @@ def read_window(node: OnnxNode, shape: Shape, kernel: tuple[int, ...]) -> Window
     return Window(kernel=kernel, stride=stride, padding=padding, dilation=dilation)
 
 
-def _pair(values: tuple[int, ...], what: str) -> Pair:
-    if len(values) != 2 or min(values) < 1:
-        raise UnsupportedError(f"{what} {values}, expected two positive numbers")
+def _pair(values: tuple[int, ...], what: str, least: int = 1) -> Pair:
+    if len(values) != 2 or min(values) < least:
+        raise UnsupportedError(f"{what} {values}, expected two numbers from {least} on")
     return values[0], values[1]
 
 
@@ -74,11 +75,8 @@ def _same(size: int, kernel: int, stride: int, dilation: int, upper: bool) -> Pa
     return (less, total - less) if upper else (total - less, less)
 
 
-def import_conv(scope: Scope, node: OnnxNode) -> None:
-    """Conv: any groups, dilation, padding; constant weights and bias."""
-    x, w = node.inputs[:2]
-    shape = image_shape(scope, x)
-    sizes = scope.value(w, "weight").shape
+def read_groups(node: OnnxNode, shape: Shape, sizes: tuple[int, ...]) -> int:
+    """The number of groups; refuses weights of `sizes` that do not fit the image."""
     if len(sizes) != 4:
         raise UnsupportedError(f"weights of rank {len(sizes)}, expected 4")
     groups = node.integer("group", 1)
@@ -88,13 +86,55 @@ def import_conv(scope: Scope, node: OnnxNode) -> None:
         )
     if (node.integers("kernel_shape") or sizes[2:]) != sizes[2:]:
         raise UnsupportedError(f"kernel_shape differs from the weights {sizes}")
+    return groups
+
+
+def import_conv(scope: Scope, node: OnnxNode) -> None:
+    """Conv: any groups, dilation, padding; constant weights and bias."""
+    x, w = node.inputs[:2]
+    shape = image_shape(scope, x)
+    sizes = scope.constants.parameter(w, "weight").shape
+    groups = read_groups(node, shape, sizes)
     window = read_window(node, shape, sizes[2:])
-    inputs = (scope.inner(x), scope.weights(w, HWIO, "hwio"))
+    inputs = (scope.inner(x), scope.constants.weights(w, HWIO, "hwio"))
     if bias := node.operand(2):
-        inputs += (scope.vector(bias, sizes[0], "bias"),)
+        inputs += (scope.constants.vector(bias, sizes[0], "bias"),)
     op = Conv(
         stride=window.stride,
         padding=window.padding,
+        dilation=window.dilation,
+        groups=groups,
+    )
+    scope.emit(node, op, inputs)
+
+
+def import_conv_transpose(scope: Scope, node: OnnxNode) -> None:
+    """ConvTranspose: any groups, dilation, pads, output_padding; constant weights."""
+    x, w = node.inputs[:2]
+    shape = image_shape(scope, x)
+    weights = scope.constants.parameter(w, "weight")
+    groups = node.integer("group", 1)
+    if weights.ndim != 4 or groups < 1 or weights.shape[0] % groups:
+        raise UnsupportedError(f"weights {weights.shape} in {groups} groups")
+    ci, per_group, kh, kw = weights.shape
+    if shape[1] != ci:
+        raise UnsupportedError(f"weights {weights.shape} on {shape[1]} channels")
+    if node.integers("output_shape") or node.text("auto_pad", "NOTSET") != "NOTSET":
+        raise UnsupportedError("padding chosen by output_shape or auto_pad")
+    window = read_window(node, shape, (kh, kw))
+    extra = _pair(node.integers("output_padding") or (0, 0), "output_padding", 0)
+    # Side by side, the output channels of each group.
+    split = weights.reshape((groups, ci // groups, per_group, kh, kw))
+    hwio = split.transpose((3, 4, 1, 0, 2)).reshape(
+        (kh, kw, ci // groups, groups * per_group)
+    )
+    inputs = (scope.inner(x), scope.constants.add(f"{w}:hwio", hwio))
+    if bias := node.operand(2):
+        inputs += (scope.constants.vector(bias, groups * per_group, "bias"),)
+    op = ConvTranspose(
+        stride=window.stride,
+        padding=window.padding,
+        output_padding=extra,
         dilation=window.dilation,
         groups=groups,
     )

@@ -48,7 +48,8 @@ class Baseline(Config):
     Fields:
         format: of this file, 1.
         case: model, data, calibration, target and recipe that were asked for.
-        fp32, quantized: whole numbers, as of `EvalResult.counts`.
+        fp32, quantized: whole numbers, as of `EvalResult.counts`; `fp32` and `layers`
+            are empty for a model that was quantized already.
         predictions: classes of all samples in order, 25 to a line; or their scores,
             one to a line, of a model that reconstructs.
         layers: mode -> rows in execution order.
@@ -84,11 +85,12 @@ def baseline_of(result: CaseResult) -> Baseline:
     return Baseline(
         format=FORMAT,
         case=result.identity,
-        fp32=result.fp32.counts(),
+        fp32=result.fp32.counts() if result.fp32 else {},
         quantized=result.quantized.counts(),
         predictions=_predictions(result),
         layers={
-            mode.value: _rows(table) for mode, table in result.layers.tables.items()
+            mode.value: _rows(table)
+            for mode, table in (result.layers.tables if result.layers else {}).items()
         },
         digest=result.digest,
         versions=result.versions,

@@ -1,4 +1,4 @@
-"""run_case: one measurement, from the float model to figures of its integer program."""
+"""run_case: one measurement, from a model file to figures of its integer program."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +15,14 @@ from emu.errors import ConfigError
 from emu.evaluate import (
     Dataset,
     EvalResult,
+    Kind,
     ModelEntry,
     Task,
+    default_target,
     evaluate_graph,
     find_dataset,
+    kind_of,
+    lower_entry,
     model_inputs,
     open_model,
     quantize_entry,
@@ -26,6 +30,7 @@ from emu.evaluate import (
 from emu.gate.digest import BitDigest, integer_outputs
 from emu.gate.suite import (
     Case,
+    Limits,
     case_calibration,
     case_data,
     case_file,
@@ -38,6 +43,11 @@ from emu.targets import find_target
 # Called with (case id, stage, done, all); stages are FP32, calibrate, integer, compare.
 Progress = Callable[[str, str, int, int], None]
 
+# From the name of a stage to what moves its bar.
+Stages = Callable[[str], Callable[[int, int], None] | None]
+
+DEFAULT_TARGET: Final = "generic-int8"
+
 _PACKAGES: Final = ("emu", "jax", "numpy", "onnxruntime")
 
 
@@ -48,8 +58,11 @@ class CaseResult:
     Fields:
         case: as the suite says it.
         data, calibration: references after the defaults of the model's entry.
+        target: that the program is for; None for one that needs none.
         fp32, quantized: of the float model and of the integer program.
         layers: every layer against golden FP32, cumulative and isolated.
+        (`calibration`, `fp32` and `layers` are None for a model that is quantized
+        already.)
         digest: sha256 of the integer outputs over the first 64 rows.
         versions: of emu and what it stands on; for information.
         seconds: of wall-clock time.
@@ -57,10 +70,11 @@ class CaseResult:
 
     case: Case
     data: str
-    calibration: str
-    fp32: EvalResult
+    calibration: str | None
+    target: str | None
+    fp32: EvalResult | None
     quantized: EvalResult
-    layers: LayerReport
+    layers: LayerReport | None
     digest: str
     versions: dict[str, str]
     seconds: float
@@ -72,7 +86,7 @@ class CaseResult:
             "model": self.case.model,
             "data": self.data,
             "calibration": self.calibration,
-            "target": self.case.target,
+            "target": self.target,
             "recipe": self.case.recipe,
         }
 
@@ -85,38 +99,95 @@ def run_case(suite: Path, case: Case, progress: Progress | None = None) -> CaseR
     """
     start = time.monotonic()
     entry, graph = open_model(case_model(suite, case))
-    if entry.file.suffix.lower() == ".emu":
-        raise ConfigError(
-            "is an integer program; a case starts from the float model",
-            file=suite,
-            where=case.id,
-        )
     _require_limits_fit(suite, case, entry)
-    recipe = read_recipe(case_file(suite, case.recipe) if case.recipe else None)
-    target = find_target(case_file(suite, case.target))
-    calibration = case_calibration(suite, case, entry)
     dataset = find_dataset(case_data(suite, case, entry))
-    _require_disjoint(suite, case, find_dataset(calibration), dataset)
+    measure = _measure_float if kind_of(graph) is Kind.FLOAT else _measure_quantized
+    found = measure(suite, case, entry, graph, dataset, _stages(case, progress))
+    return CaseResult(
+        case=case,
+        data=case.data or entry.data or "",
+        calibration=found.calibration,
+        target=found.target,
+        fp32=found.fp32,
+        quantized=found.quantized,
+        layers=found.layers,
+        digest=found.digest,
+        versions={package: metadata.version(package) for package in _PACKAGES},
+        seconds=time.monotonic() - start,
+    )
 
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Measured:
+    """The part of a CaseResult that depends on the kind of model."""
+
+    target: str | None
+    quantized: EvalResult
+    digest: str
+    calibration: str | None = None
+    fp32: EvalResult | None = None
+    layers: LayerReport | None = None
+
+
+def _measure_float(
+    suite: Path,
+    case: Case,
+    entry: ModelEntry,
+    graph: Graph,
+    dataset: Dataset,
+    tell: Stages,
+) -> _Measured:
+    """A float model and the program that is made of it."""
+    recipe = read_recipe(case_file(suite, case.recipe) if case.recipe else None)
+    target = find_target(case_file(suite, case.target or DEFAULT_TARGET))
+    calibration = case_calibration(suite, case, entry)
+    _require_disjoint(suite, case, find_dataset(calibration), dataset)
     size = case.batch_size
-    tell = _stages(case, progress)
     fp32 = evaluate_graph(graph, entry, dataset, size, tell("FP32"))
     integer = quantize_entry(
         entry, graph, target, recipe, calibration, size, tell("calibrate")
     )
     quantized, digest = _evaluate_bits(integer, entry, dataset, size, tell("integer"))
-    layers = _compare(integer, entry, dataset, case, tell("compare"))
-    return CaseResult(
-        case=case,
-        data=case.data or entry.data or "",
-        calibration=case.calibration or entry.calibration or "",
+    return _Measured(
+        target=case.target or DEFAULT_TARGET,
+        calibration=case.calibration or entry.calibration,
         fp32=fp32,
         quantized=quantized,
-        layers=layers,
         digest=digest,
-        versions={package: metadata.version(package) for package in _PACKAGES},
-        seconds=time.monotonic() - start,
+        layers=_compare(integer, entry, dataset, case, tell("compare")),
     )
+
+
+def _measure_quantized(
+    suite: Path,
+    case: Case,
+    entry: ModelEntry,
+    graph: Graph,
+    dataset: Dataset,
+    tell: Stages,
+) -> _Measured:
+    """A quantized file lowered for its target, or a program as it is."""
+    stated = kind_of(graph) is Kind.STATED
+    foreign = {
+        "calibration": case.calibration,
+        "recipe": case.recipe,
+        "limits": None if case.limits == Limits() else case.limits,
+        "target": None if stated else case.target,
+    }
+    for key, value in foreign.items():
+        if value is not None:
+            raise ConfigError(
+                f"{key} means nothing for {entry.file.name}, which is quantized already",
+                file=suite,
+                where=case.id,
+            )
+    target = case.target
+    if stated:
+        target = target or default_target(entry.file)
+        graph = lower_entry(entry, graph, find_target(case_file(suite, target)))
+    size = case.batch_size
+    quantized, digest = _evaluate_bits(graph, entry, dataset, size, tell("integer"))
+    return _Measured(target=target, quantized=quantized, digest=digest)
 
 
 def _evaluate_bits(
@@ -168,9 +239,7 @@ def _first_rows(
             return
 
 
-def _stages(
-    case: Case, progress: Progress | None
-) -> Callable[[str], Callable[[int, int], None] | None]:
+def _stages(case: Case, progress: Progress | None) -> Stages:
     def stage(name: str) -> Callable[[int, int], None] | None:
         return partial(progress, case.id, name) if progress else None
 

@@ -24,9 +24,10 @@ from pydantic import Field, field_validator
 from emu.config import Config, read_toml
 from emu.errors import ConfigError
 from emu.evaluate import ModelEntry, find_model
+from emu.evaluate.entries import MODEL_SUFFIXES
 from emu.evaluate.selection import split_reference
 
-_PATH_SUFFIXES: Final = (".toml", ".npz", ".onnx", ".emu")
+_PATH_SUFFIXES: Final = (".toml", ".npz", *sorted(MODEL_SUFFIXES))
 _ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}")
 
 
@@ -47,20 +48,24 @@ class Case(Config):
 
     Fields:
         id: unique in the suite; names the baseline file.
-        model: entry or path of a float model.
+        model: entry or path of a model: float, quantized, or a program.
         data, calibration: dataset references; by default those of the entry.
-        target: built-in accelerator, or the path of its TOML.
+        target: built-in accelerator, or the path of its TOML; by default generic-int8,
+            and for a quantized file what its usual engine does.
         recipe: path of a recipe TOML.
         batch_size: rows per call. Figures do not depend on it, digests neither.
         compare_samples: rows that the per-layer table is made of.
         limits: what quantization may cost.
+
+    A model that is quantized already has no FP32 beside it: it takes no calibration,
+    recipe or limits.
     """
 
     id: str
     model: str
     data: str | None = None
     calibration: str | None = None
-    target: str = "generic-int8"
+    target: str | None = None
     recipe: str | None = None
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
     compare_samples: Annotated[int, Field(ge=1, le=100_000)] = 64

@@ -82,10 +82,11 @@ Judgement = tuple[Kind, Outcome, str]
 
 
 def judge(found: Baseline, stored: Baseline) -> list[Judgement]:
-    """Compare what was found with what was stored: accuracy, layers, bits."""
+    """Compare what was found with what was stored: accuracy, layers if any, bits."""
+    layers = found.layers or stored.layers
     return [
         (Kind.ACCURACY, *_accuracy(found, stored)),
-        (Kind.LAYER, *_layers(found, stored)),
+        *([(Kind.LAYER, *_layers(found, stored))] if layers else []),
         (Kind.BIT, *_bits(found, stored)),
     ]
 
@@ -93,6 +94,8 @@ def judge(found: Baseline, stored: Baseline) -> list[Judgement]:
 def judge_limits(result: CaseResult) -> list[Judgement]:
     """Compare the loss against FP32 with the limits that the case sets."""
     fp32, quantized, limits = result.fp32, result.quantized, result.case.limits
+    if fp32 is None:
+        return []
     if isinstance(fp32, ClassifyResult) and isinstance(quantized, ClassifyResult):
         if limits.max_drop_points is None:
             return []

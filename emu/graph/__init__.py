@@ -1,6 +1,7 @@
 """The Graph: what is computed, as immutable data; checked, built, saved, loaded."""
 
 from emu.graph.builder import GraphBuilder as GraphBuilder
+from emu.graph.edges import with_real_edges as with_real_edges
 from emu.graph.graph import (
     Golden as Golden,
     Graph as Graph,
@@ -8,6 +9,7 @@ from emu.graph.graph import (
     Shape as Shape,
     Tensor as Tensor,
     consumers as consumers,
+    is_static as is_static,
     producers as producers,
     without_dead as without_dead,
 )

@@ -30,7 +30,9 @@ class Golden:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tensor:
-    """What is known of a tensor. In `shape` None is the free batch axis.
+    """What is known of a tensor. In `shape` None is the free batch axis, always first.
+
+    A graph whose inputs have none is static: it runs on whole arrays of one shape.
 
     `format` and `qparams` tell what the integers of a quantized tensor mean; both are
     None for float tensors and for accumulators.
@@ -82,6 +84,11 @@ class Graph:
             object.__setattr__(self, mapping, frozen)
         for array in self.constants.values():
             array.flags.writeable = False
+
+
+def is_static(graph: Graph) -> bool:
+    """Whether no input has a free batch axis (so for a graph without inputs)."""
+    return all(None not in graph.tensors[name].shape for name in graph.inputs)
 
 
 def producers(graph: Graph) -> dict[str, Node]:

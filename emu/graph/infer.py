@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, get_args
 
 import jax
@@ -21,25 +21,30 @@ _MAX_ELEMENTS: Final = 1 << 31
 
 # Of every other dtype a file may name, no kernel knows the meaning.
 _DTYPES: Final = frozenset(
-    {"float32", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"}
+    {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"}
+    | {"float32", "float64", "bool"}
 )
 
 Operand = Tensor | np.ndarray
 
 
 def infer(op: Op, operands: Sequence[Operand], where: str) -> tuple[Shape, str]:
-    """Shape (batch axis None) and dtype name of `op` applied to the operands.
+    """Shape and dtype name of `op` applied to the operands.
+
+    A batch axis (None) of an operand is one of the result; where no operand has one
+    (constants, static graphs) the shape is fixed.
 
     Raises GraphError, naming `where`, when the operator cannot take them or when
     the result does not keep the batch axis first and alone.
     """
     _check_dtypes(op, operands, where)
+    if all(None not in operand.shape for operand in operands):
+        fixed = _evaluate(op, operands, 0, where)
+        _check_size(fixed.shape, where)
+        return tuple(fixed.shape), str(fixed.dtype)
     results = [_evaluate(op, operands, batch, where) for batch in _BATCHES]
     first, second = (result.shape for result in results)
-    if all(isinstance(operand, np.ndarray) for operand in operands):
-        return tuple(first), str(results[0].dtype)
-    if math.prod(first[1:]) > _MAX_ELEMENTS:
-        raise GraphError(f"a result of shape {first} is too large", where=where)
+    _check_size(first[1:], where)
     if (first[:1], second[:1]) != (_BATCHES[:1], _BATCHES[1:]):
         found = f"shapes {first} and {second} for batches of {_BATCHES}"
         raise GraphError(
@@ -52,6 +57,11 @@ def infer(op: Op, operands: Sequence[Operand], where: str) -> tuple[Shape, str]:
             where=where,
         )
     return (None, *first[1:]), str(results[0].dtype)
+
+
+def _check_size(shape: Sequence[int], where: str) -> None:
+    if math.prod(shape) > _MAX_ELEMENTS:
+        raise GraphError(f"a result of shape {tuple(shape)} is too large", where=where)
 
 
 def _check_dtypes(op: Op, operands: Sequence[Operand], where: str) -> None:
@@ -89,19 +99,15 @@ def _admitted(annotation: object) -> frozenset[str]:
 def _evaluate(
     op: Op, operands: Sequence[Operand], batch: int, where: str
 ) -> jax.ShapeDtypeStruct:
-    structs = [
-        jax.ShapeDtypeStruct(operand.shape, operand.dtype)
-        if isinstance(operand, np.ndarray)
-        else jax.ShapeDtypeStruct(
+    described = tuple(
+        (
             tuple(batch if d is None else d for d in operand.shape),
-            np.dtype(operand.dtype),
+            str(operand.dtype),
         )
         for operand in operands
-    ]
-    kernel = KERNELS[type(op)]
+    )
     try:
-        with jax.enable_x64(True):
-            return jax.eval_shape(lambda *xs: kernel(op, *xs), *structs)
+        return _abstract(op, described)
     except (TypeError, ValueError, IndexError, ArithmeticError) as error:
         shapes = ", ".join(str(tuple(operand.shape)) for operand in operands)
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -109,3 +115,16 @@ def _evaluate(
             f"{type(op).__name__} cannot take operands of shapes {shapes}: {reason}",
             where=where,
         ) from error
+
+
+@lru_cache(maxsize=4096)
+def _abstract(
+    op: Op, operands: tuple[tuple[tuple[int, ...], str], ...]
+) -> jax.ShapeDtypeStruct:
+    """What the kernel gives for shapes and dtypes; asked again by every verify."""
+    structs = [
+        jax.ShapeDtypeStruct(shape, np.dtype(dtype)) for shape, dtype in operands
+    ]
+    kernel = KERNELS[type(op)]
+    with jax.enable_x64(True):
+        return jax.eval_shape(lambda *xs: kernel(op, *xs), *structs)

@@ -6,22 +6,32 @@ or None. `verify` raises the first.
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 
-from emu.fixedpoint import IntFormat, RescaleScheme
+from emu.fixedpoint import (
+    IntFormat,
+    RescaleScheme,
+    Rounding,
+    factor_limits,
+    multiplier_dtype,
+)
 from emu.graph.graph import Tensor
+from emu.graph.rules_engine import ENGINE_RULES
+from emu.graph.rules_integer import INTEGER_RULES
 from emu.ops import (
+    Accumulating,
     AvgPool2d,
+    BatchMatMul,
     Clamp,
-    Conv2d,
-    DepthwiseConv2d,
-    MatMul,
     ReduceSum,
     Rescale,
     Table,
 )
+
+# As far as an operand of 16 bits stays within 48.
+MAX_LEFT_SHIFT: Final = 31
 
 Operand = Tensor | np.ndarray
 Rule = Callable[[Any, list[Operand]], str | None]
@@ -41,11 +51,16 @@ def _outside(name: str, value: int, fmt: IntFormat) -> str | None:
     return f"{name} is {value}, expected {fmt.min}..{fmt.max} as {fmt} holds"
 
 
-def zero_point_in_format(
-    op: Conv2d | DepthwiseConv2d | MatMul | ReduceSum, operands: list[Operand]
-) -> str | None:
+def zero_point_in_format(op: ReduceSum, operands: list[Operand]) -> str | None:
     """The zero point is a value that the operand can take."""
     return _outside("x_zero_point", op.x_zero_point, _format(operands[0]))
+
+
+def zero_points_in_formats(op: Accumulating, operands: list[Operand]) -> str | None:
+    """Both zero points are values that their operands can take."""
+    name = "y_zero_point" if isinstance(op, BatchMatMul) else "w_zero_point"
+    inside = _outside("x_zero_point", op.x_zero_point, _format(operands[0]))
+    return inside or _outside(name, op.w_zero_point, _format(operands[1]))
 
 
 def limits_in_format(op: Clamp, operands: list[Operand]) -> str | None:
@@ -66,34 +81,60 @@ def table_covers_format(op: Table, operands: list[Operand]) -> str | None:
 
 def rescale_is_sound(op: Rescale, operands: list[Operand]) -> str | None:
     """Zero points fit; wide operands have none (TOSA RESCALE); factors fit the scheme."""
-    x, multiplier, _ = operands
+    x, multiplier, shift = operands
     wide = np.dtype(x.dtype).itemsize >= 4
     if wide and op.x_zero_point:
         return f"x_zero_point is {op.x_zero_point}, expected 0 for {x.dtype}"
-    is_float = op.scheme is RescaleScheme.FLOAT32_HALF_EVEN
-    expected = "float32" if is_float else "int32"
-    if str(multiplier.dtype) != expected:
-        return f"multipliers are {multiplier.dtype}, {op.scheme.value} has {expected}"
+    if not 0 <= op.x_left_shift <= MAX_LEFT_SHIFT:
+        return f"x_left_shift is {op.x_left_shift}, expected 0..{MAX_LEFT_SHIFT}"
+    power = op.scheme is RescaleScheme.POWER_OF_TWO
+    if op.rounding is not Rounding.HALF_UP and not power:
+        return f"rounding is {op.rounding.value}, {op.scheme.value} has its own"
     inside = None if wide else _outside("x_zero_point", op.x_zero_point, _format(x))
-    return inside or _outside("zero_point", op.zero_point, op.format)
+    return (
+        _wrong_factors(op.scheme, multiplier, shift)
+        or inside
+        or _outside("zero_point", op.zero_point, op.format)
+    )
+
+
+def _wrong_factors(
+    scheme: RescaleScheme, multiplier: Operand, shift: Operand
+) -> str | None:
+    """A dtype or a number that the hardware of the scheme does not have."""
+    expected = multiplier_dtype(scheme)
+    if str(multiplier.dtype) != str(expected):
+        return f"multipliers are {multiplier.dtype}, {scheme.value} has {expected}"
+    limits = factor_limits(scheme)
+    for name, factor, (low, high) in zip(
+        ("multipliers", "shifts"), (multiplier, shift), limits, strict=True
+    ):
+        if isinstance(factor, np.ndarray) and factor.size:
+            least, most = factor.min(), factor.max()
+            # A NaN is in no range.
+            if not low <= least <= most <= high:
+                return f"{name} are {least}..{most}, {scheme.value} has {low}..{high}"
+    return None
 
 
 def pool_format_is_the_operands(op: AvgPool2d, operands: list[Operand]) -> str | None:
     """An average has the format and a zero point of what it averages."""
     if op.format.dtype != np.dtype(operands[0].dtype):
         return f"format {op.format} on an operand of {operands[0].dtype}"
-    return _outside("zero_point", op.zero_point, op.format)
+    z = op.zero_point if op.x_zero_point is None else op.x_zero_point
+    inside = _outside("x_zero_point", z, op.format)
+    return inside or _outside("zero_point", op.zero_point, op.format)
 
 
 RULES: Final[Mapping[type[Any], Rule]] = MappingProxyType(
     {
-        Conv2d: zero_point_in_format,
-        DepthwiseConv2d: zero_point_in_format,
-        MatMul: zero_point_in_format,
+        **dict.fromkeys(get_args(Accumulating), zero_points_in_formats),
         ReduceSum: zero_point_in_format,
         Clamp: limits_in_format,
         Table: table_covers_format,
         Rescale: rescale_is_sound,
         AvgPool2d: pool_format_is_the_operands,
+        **INTEGER_RULES,
+        **ENGINE_RULES,
     }
 )

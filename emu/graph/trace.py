@@ -35,12 +35,17 @@ def trace(
 
 
 def check_input(graph: Graph, name: str, x: np.ndarray) -> None:
-    """Raise DataError unless a batch has the shape and dtype of a graph input."""
+    """Raise DataError unless an array has the shape and dtype of a graph input.
+
+    The free first axis may have any size; an input of a static graph has none.
+    """
     tensor = graph.tensors[name]
-    if x.shape[1:] != tensor.shape[1:] or str(x.dtype) != tensor.dtype:
+    first, of = (1, " a sample") if None in tensor.shape else (0, "")
+    found = (x.shape[first:], str(x.dtype))
+    if found != (tensor.shape[first:], tensor.dtype) or x.ndim != len(tensor.shape):
         raise DataError(
-            f"found {x.dtype} {list(x.shape[1:])} a sample, expected "
-            f"{tensor.dtype} {list(tensor.shape[1:])}",
+            f"found {x.dtype} {list(x.shape[first:])}{of}, expected "
+            f"{tensor.dtype} {list(tensor.shape[first:])}",
             where=f"input {name!r} of {graph.name}",
         )
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from emu.errors import GraphError
-from emu.graph.graph import Graph, Node
+from emu.graph.graph import Graph, Node, is_static
 from emu.graph.infer import infer
 from emu.graph.rules import RULES
 
@@ -11,15 +11,23 @@ from emu.graph.rules import RULES
 def verify(graph: Graph) -> Graph:
     """Return the graph if it is sound; raise GraphError naming the first fault.
 
-    Checked: names are unique and defined before use, outputs exist, described shapes
+    Checked: names are unique and defined before use, outputs exist, all inputs or
+    none (a static graph) have a free first axis and no other, described shapes
     and dtypes are those the kernels give, quantized tensors hold their format, the
     numbers in operators fit the formats of their operands (`rules`).
     """
     known = set(graph.constants)
     for name in graph.inputs:
         _define(name, known, "input", graph)
-        if graph.tensors[name].shape[:1] != (None,):
-            raise GraphError("the first axis of an input is the batch", where=name)
+    free = () if is_static(graph) else (0,)
+    for name in graph.inputs:
+        shape = graph.tensors[name].shape
+        if tuple(axis for axis, size in enumerate(shape) if size is None) != free:
+            raise GraphError(
+                f"shape {shape}: the first axis of an input is the batch, and free in "
+                "all inputs or in none",
+                where=name,
+            )
     names: set[str] = set()
     for node in graph.nodes:
         if node.name in names:

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float32, Integer
 
+from emu.ops.elementwise import aligned
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relu:
@@ -46,6 +48,38 @@ class HardSwish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tanh:
+    """Hyperbolic tangent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exp:
+    """e to the power x."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elu:
+    """x where x > 0, else alpha * (exp(x) - 1)."""
+
+    alpha: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gelu:
+    """x times the normal distribution function of x.
+
+    `approximate`: x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))).
+    """
+
+    approximate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PRelu:
+    """x where x >= 0, else slope * x; the slope is an operand that broadcasts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Softmax:
     """exp(x) / sum(exp(x)) along one axis; float only."""
 
@@ -66,6 +100,13 @@ class Table:
 
     The table has 2**bits entries; entry i belongs to the value x_min + i.
     """
+
+    x_min: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelTable:
+    """A table for each entry of the last axis: entries c x 2**bits, from x_min."""
 
     x_min: int
 
@@ -100,6 +141,34 @@ def hard_swish(op: HardSwish, x: Float32[Array, "..."]) -> Float32[Array, "..."]
     return x * jnp.clip(x / 6.0 + 0.5, 0.0, 1.0)
 
 
+def tanh(op: Tanh, x: Float32[Array, "..."]) -> Float32[Array, "..."]:
+    """Hyperbolic tangent."""
+    return jnp.tanh(x)
+
+
+def exp(op: Exp, x: Float32[Array, "..."]) -> Float32[Array, "..."]:
+    """Exponential function."""
+    return jnp.exp(x)
+
+
+def elu(op: Elu, x: Float32[Array, "..."]) -> Float32[Array, "..."]:
+    """Exponential where negative; expm1 keeps the digits near zero."""
+    return jax.nn.elu(x, op.alpha)
+
+
+def gelu(op: Gelu, x: Float32[Array, "..."]) -> Float32[Array, "..."]:
+    """Gaussian error linear unit."""
+    return jax.nn.gelu(x, approximate=op.approximate)
+
+
+def prelu(
+    op: PRelu, x: Float32[Array, "..."], slope: Float32[Array, "..."]
+) -> Float32[Array, "..."]:
+    """Scale negative values by their slope."""
+    values, slopes = aligned(x, slope)
+    return jnp.where(values >= 0, values, values * slopes)
+
+
 def softmax(op: Softmax, x: Float32[Array, "..."]) -> Float32[Array, "..."]:
     """Normalised exponentials along the axis."""
     return jax.nn.softmax(x, axis=op.axis)
@@ -116,3 +185,13 @@ def table(
     """entries[x - x_min]; every x is inside the table by its format."""
     index = x.astype(jnp.int32) - op.x_min
     return jnp.take(entries, index, mode="clip")
+
+
+def channel_table(
+    op: ChannelTable, x: Integer[Array, "*n c"], entries: Integer[Array, "c size"]
+) -> Integer[Array, "*n c"]:
+    """entries[channel, x - x_min]; every x is inside the table by its format."""
+    channels, size = entries.shape
+    first = jnp.arange(channels, dtype=jnp.int32) * size
+    index = x.astype(jnp.int32) - op.x_min + first.reshape((1,) * (x.ndim - 1) + (-1,))
+    return jnp.take(entries.reshape(-1), index, mode="clip")

@@ -1,20 +1,28 @@
 """Convolutions: Conv in float; Conv2d and DepthwiseConv2d on integers."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from typing import Final
 
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Float32, Integer
 
 from emu.fixedpoint import (
     Accumulator,
     Carrier,
-    Overflow,
-    dot,
+    Register,
+    exact_carrier,
     overflow_accumulator,
+)
+from emu.ops.sums import (
+    WRAPPING_32,
+    Axes,
+    centred,
+    fold_zero_point,
+    sum_products,
+    watch_products,
 )
 from emu.ops.window import (
     NO_PADDING,
@@ -26,8 +34,6 @@ from emu.ops.window import (
     slices,
     window_count,
 )
-
-WRAPPING_32: Final = Accumulator(32, Overflow.WRAP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +50,9 @@ class Conv:
 class Conv2d:
     """Integer convolution to accumulators: TOSA CONV2D, with groups and any width.
 
-    acc = overflow(bias + sum over kh, kw, ci of (x - x_zero_point) * w); padding
-    contributes nothing, that is, x is padded with its zero point.
+    acc = overflow(bias + sum over kh, kw, ci of (x - x_zero_point) *
+    (w - w_zero_point)); padding contributes nothing, that is, x is padded with its
+    zero point.
     """
 
     stride: Pair = UNIT
@@ -53,6 +60,7 @@ class Conv2d:
     dilation: Pair = UNIT
     groups: int = 1
     x_zero_point: int = 0
+    w_zero_point: int = 0
     accumulator: Accumulator = WRAPPING_32
 
 
@@ -61,12 +69,14 @@ class DepthwiseConv2d:
     """Integer depthwise convolution to accumulators: TOSA DEPTHWISE_CONV2D.
 
     Weights are kh kw c m; output channel c*m_count + m sees input channel c only.
+    Zero points as in Conv2d.
     """
 
     stride: Pair = UNIT
     padding: Padding = NO_PADDING
     dilation: Pair = UNIT
     x_zero_point: int = 0
+    w_zero_point: int = 0
     accumulator: Accumulator = WRAPPING_32
 
 
@@ -145,63 +155,60 @@ def conv2d(
     w: Integer[Array, "kh kw cig co"],
     bias: Integer[Array, " co"],
     *,
-    carrier: Carrier = Carrier.INT64,
+    carrier: Carrier | None = None,
 ) -> Integer[Array, "n oh ow co"]:
     """Accumulators, int32 (int64 for accumulators wider than 32 bits).
 
     `carrier` must be proved exact for these weights (`fixedpoint.choose_carrier`).
-    The zero point is folded into the bias: sum((x - z) * w) = sum(x * w) - z * sum(w),
-    which holds in exact arithmetic and modulo 2**32 alike.
     """
-    kh, kw, per_group, co = w.shape
-    image, zero_point = centred(
-        pad_image(x, op.padding, op.x_zero_point), op.x_zero_point
-    )
-    columns = patches(image, (kh, kw), op.stride, op.dilation)
-    n, oh, ow, _ = columns.shape
-    if op.groups == 1:
-        acc = dot(columns.reshape(n * oh * ow, -1), w.reshape(-1, co), carrier)
-    else:
-        taps = columns.reshape(n * oh * ow, kh * kw, op.groups, per_group)
-        parts = [
-            dot(
-                taps[:, :, g].reshape(n * oh * ow, -1),
-                part.reshape(-1, co // op.groups),
-                carrier,
-            )
-            for g, part in enumerate(jnp.split(w, op.groups, axis=-1))
-        ]
-        acc = jnp.concatenate(parts, axis=-1)
-    folded = fold_zero_point(bias, w, (0, 1, 2), zero_point, acc.dtype)
-    acc = acc + folded.reshape(1, co)
-    return overflow_accumulator(acc, op.accumulator).reshape(n, oh, ow, co)
+    columns = _columns(op, x, w)
+    parts = [
+        sum_products(op, *group, carrier) for group in _groups(op, columns, w, bias)
+    ]
+    acc = parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+    return acc.reshape(*columns.shape[:3], w.shape[3])
 
 
-def centred(
-    x: Integer[Array, "*s"], x_zero_point: int
-) -> tuple[Integer[Array, "*s"], int]:
-    """The same values about another zero point, as operands of an exact dot.
-
-    int8 stays; uint8 moves to int8 by 128; wider operands lose their zero point, so
-    that no product is larger than the bound on partial sums allows.
-    """
-    if x.dtype == jnp.int8:
-        return x, x_zero_point
-    if x.dtype == jnp.uint8:
-        return (x.astype(jnp.int16) - 128).astype(jnp.int8), x_zero_point - 128
-    return x.astype(jnp.int32) - x_zero_point, 0
-
-
-def fold_zero_point(
+def watch_conv2d(
+    op: Conv2d,
+    x: Integer[Array, "n h w ci"],
+    w: Integer[Array, "kh kw cig co"],
     bias: Integer[Array, " co"],
-    w: Integer[Array, "..."],
-    axes: tuple[int, ...],
-    x_zero_point: int,
-    dtype: np.dtype,
-) -> Integer[Array, " co"]:
-    """Bias minus zero point times the sum of the weights of each output."""
-    sums = jnp.sum(w, axis=axes, dtype=dtype)
-    return bias.astype(dtype) - sums * jnp.asarray(x_zero_point, dtype)
+) -> Register:
+    """What happens in the registers of `conv2d`."""
+    columns = _columns(op, x, w)
+    parts = [watch_products(op, *group) for group in _groups(op, columns, w, bias)]
+    shape = (*columns.shape[:3], w.shape[3])
+    return Register(
+        *(
+            jnp.concatenate(same, axis=-1).reshape(shape)
+            for same in zip(*parts, strict=True)
+        )
+    )
+
+
+def _columns(op: Conv2d, x: Array, w: Array) -> Integer[Array, "n oh ow k"]:
+    image = pad_image(x, op.padding, op.x_zero_point)
+    kh, kw, _, _ = w.shape
+    return patches(image, (kh, kw), op.stride, op.dilation)
+
+
+def _groups(
+    op: Conv2d, columns: Array, w: Array, bias: Array
+) -> Iterator[tuple[Array, Array, Array, Axes]]:
+    """Matrices to multiply, one pair and a bias for each group, and the axes of k."""
+    kh, kw, per_group, co = w.shape
+    axes = (("kh", kh), ("kw", kw), ("ci", per_group))
+    taps = columns.reshape(-1, kh * kw, op.groups, per_group)
+    width = co // op.groups
+    for g in range(op.groups):
+        outputs = slice(g * width, (g + 1) * width)
+        yield (
+            taps[:, :, g].reshape(taps.shape[0], -1),
+            w[..., outputs].reshape(-1, width),
+            bias[outputs].reshape(1, width),
+            axes,
+        )
 
 
 def depthwise_conv2d(
@@ -210,20 +217,56 @@ def depthwise_conv2d(
     w: Integer[Array, "kh kw c m"],
     bias: Integer[Array, " co"],
     *,
-    carrier: Carrier = Carrier.INT64,
+    carrier: Carrier | None = None,
 ) -> Integer[Array, "n oh ow co"]:
     """Accumulators by shifted multiply-adds in int32, or int64 where those overflow.
 
     int32 is exact whenever the carrier is one with 32-bit sums (INT8, FLOAT32): their
     proofs bound every partial sum, or the accumulator wraps at 32 bits or fewer.
     """
+    carrier = carrier or exact_carrier(op.accumulator)
+    if carrier is Carrier.SEQUENTIAL:
+        matrices, to_image = _by_channel(op, x, w, bias)
+        return to_image(sum_products(op, *matrices, carrier))
     narrow = carrier in (Carrier.INT8, Carrier.FLOAT32)
     dtype = jnp.dtype(jnp.int32 if narrow else jnp.int64)
     image, zero_point = centred(
-        pad_image(x, op.padding, op.x_zero_point), op.x_zero_point
+        pad_image(x, op.padding, op.x_zero_point), op.x_zero_point, carrier
     )
-    acc = _shifted_multiply_add(image, w.astype(dtype), op)
-    weights = w.reshape(w.shape[0], w.shape[1], -1)
-    folded = fold_zero_point(bias, weights, (0, 1), zero_point, dtype)
-    acc = acc + folded.reshape(1, 1, 1, -1)
+    weights = w.astype(dtype)
+    if op.w_zero_point:
+        weights = weights - jnp.asarray(op.w_zero_point, dtype)
+    acc = _shifted_multiply_add(image, weights, op)
+    by_output = weights.reshape(1, w.shape[0] * w.shape[1], 1, -1)
+    acc = acc + fold_zero_point(
+        bias.reshape(1, 1, 1, -1), by_output, 1, zero_point, dtype
+    )
     return overflow_accumulator(acc, op.accumulator)
+
+
+def watch_depthwise_conv2d(
+    op: DepthwiseConv2d,
+    x: Integer[Array, "n h w c"],
+    w: Integer[Array, "kh kw c m"],
+    bias: Integer[Array, " co"],
+) -> Register:
+    """What happens in the registers of `depthwise_conv2d`."""
+    matrices, to_image = _by_channel(op, x, w, bias)
+    return Register(*map(to_image, watch_products(op, *matrices)))
+
+
+def _by_channel(
+    op: DepthwiseConv2d, x: Array, w: Array, bias: Array
+) -> tuple[tuple[Array, Array, Array, Axes], Callable[[Array], Array]]:
+    """One product of matrices a channel, and how to make an image of the products."""
+    kh, kw, c, m = w.shape
+    image = pad_image(x, op.padding, op.x_zero_point)
+    columns = patches(image, (kh, kw), op.stride, op.dilation)
+    n, oh, ow, _ = columns.shape
+    matrices = (
+        columns.reshape(-1, kh * kw, c).transpose(2, 0, 1),
+        w.reshape(kh * kw, c, m).transpose(1, 0, 2),
+        bias.reshape(c, 1, m),
+        (("kh", kh), ("kw", kw)),
+    )
+    return matrices, lambda sums: sums.transpose(1, 0, 2).reshape(n, oh, ow, c * m)

@@ -3,11 +3,15 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from functools import reduce
+from types import MappingProxyType
+from typing import Final
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32, Integer, Shaped
+from jax import lax
+from jaxtyping import Array, Float32, Int32, Integer, Shaped
 
 from emu.fixedpoint import (
     INT8,
@@ -17,7 +21,15 @@ from emu.fixedpoint import (
     RescaleScheme,
     apply_overflow,
 )
-from emu.ops.window import NO_PADDING, UNIT, Padding, Pair, pad_image, slices
+from emu.ops.window import (
+    MAX_PIXELS,
+    NO_PADDING,
+    UNIT,
+    Padding,
+    Pair,
+    pad_image,
+    slices,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +55,25 @@ class AveragePool:
     count_include_pad: bool = False
 
 
+class AverageStyle(Enum):
+    """How an integer sum is divided by the count of its window.
+
+    TOSA: times the reciprocal of the count as TOSA's reciprocal_scale gives it, with
+        a single rounding.
+    HALF_AWAY: the exact quotient, half away from zero: LiteRT, whose kernels average
+        the codes themselves (both zero points are 0 then).
+    """
+
+    TOSA = "tosa"
+    HALF_AWAY = "half-away"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvgPool2d:
     """Integer mean of each window: TOSA AVG_POOL2D (input and output of one scale).
 
-    sum of (x - zero_point), times the reciprocal of the count as TOSA's
-    reciprocal_scale gives it, single rounding, plus zero_point, saturated.
+    sum of (x - x_zero_point), divided by the count as `style` says, plus zero_point,
+    saturated. Without an x_zero_point of its own the operand has that of the result.
     """
 
     kernel: Pair
@@ -56,7 +81,9 @@ class AvgPool2d:
     padding: Padding = NO_PADDING
     count_include_pad: bool = False
     zero_point: int = 0
+    x_zero_point: int | None = None
     format: IntFormat = INT8
+    style: AverageStyle = AverageStyle.TOSA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +96,10 @@ class ReduceMean:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReduceSum:
-    """Integer sum of (x - x_zero_point) over axes, int32: TOSA REDUCE_SUM.
+    """Float sum over axes, or integer sum of (x - x_zero_point): TOSA REDUCE_SUM.
 
-    A `rescale` by scale_in / (scale_out * count) makes it a mean with one rounding.
+    Integers are summed in int32; a `rescale` by scale_in / (scale_out * count) makes
+    that a mean with one rounding. Floats have no zero point.
     """
 
     axes: tuple[int, ...]
@@ -104,7 +132,12 @@ def max_pool(op: MaxPool, x: Shaped[Array, "n h w c"]) -> Shaped[Array, "n oh ow
 
 
 def window_counts(size: Pair, op: AveragePool | AvgPool2d) -> np.ndarray:
-    """Number of pixels each window divides by, shape 1 oh ow 1, int64."""
+    """Number of pixels each window divides by, shape 1 oh ow 1, int64.
+
+    Raises ValueError for an image of more than MAX_PIXELS.
+    """
+    if math.prod(size) > MAX_PIXELS:
+        raise ValueError(f"an image of {size[0]} x {size[1]} pixels")
     inside = np.full(size, 1, np.int64)
     padded = np.pad(inside, op.padding, constant_values=int(op.count_include_pad))
     windows = np.lib.stride_tricks.sliding_window_view(padded, op.kernel)
@@ -137,18 +170,42 @@ def reciprocal_scale(count: int) -> tuple[int, int]:
     return (((1 << 30) + 1) << k) // count, 30 + k
 
 
+def _by_reciprocal(
+    total: Int32[Array, "n oh ow c"], counts: np.ndarray
+) -> Integer[Array, "n oh ow c"]:
+    pairs = [reciprocal_scale(int(count)) for count in counts.flat]
+    multiplier = np.array([m for m, _ in pairs], np.int32).reshape(counts.shape)
+    shift = np.array([s for _, s in pairs], np.int64).reshape(counts.shape)
+    return RESCALERS[RescaleScheme.SINGLE_ROUND](
+        total, jnp.asarray(multiplier), jnp.asarray(shift)
+    )
+
+
+def _half_away(
+    total: Int32[Array, "n oh ow c"], counts: np.ndarray
+) -> Integer[Array, "n oh ow c"]:
+    """Truncating division after half the count, cut, was added away from zero."""
+    divisor = jnp.broadcast_to(jnp.asarray(counts, jnp.int32), total.shape)
+    half = divisor // 2
+    return lax.div(jnp.where(total > 0, total + half, total - half), divisor)
+
+
+_DIVISIONS: Final = MappingProxyType(
+    {
+        AverageStyle.TOSA: _by_reciprocal,
+        AverageStyle.HALF_AWAY: _half_away,
+    }
+)
+
+
 def avg_pool2d(
     op: AvgPool2d, x: Integer[Array, "n h w c"]
 ) -> Integer[Array, "n oh ow c"]:
     """Integer mean, in the dtype of x."""
-    total = _window_sum(x.astype(jnp.int32) - op.zero_point, op)
+    z = op.zero_point if op.x_zero_point is None else op.x_zero_point
+    total = _window_sum(x.astype(jnp.int32) - z, op)
     counts = window_counts((x.shape[1], x.shape[2]), op)
-    pairs = [reciprocal_scale(int(count)) for count in counts.flat]
-    multiplier = np.array([m for m, _ in pairs], np.int32).reshape(counts.shape)
-    shift = np.array([s for _, s in pairs], np.int64).reshape(counts.shape)
-    mean = RESCALERS[RescaleScheme.SINGLE_ROUND](
-        total, jnp.asarray(multiplier), jnp.asarray(shift)
-    )
+    mean = _DIVISIONS[op.style](total, counts)
     shifted = mean + jnp.asarray(op.zero_point, mean.dtype)
     return apply_overflow(shifted, op.format, Overflow.SATURATE).astype(x.dtype)
 
@@ -158,7 +215,11 @@ def reduce_mean(op: ReduceMean, x: Float32[Array, "..."]) -> Float32[Array, "...
     return jnp.mean(x, axis=op.axes, keepdims=op.keepdims)
 
 
-def reduce_sum(op: ReduceSum, x: Integer[Array, "..."]) -> Integer[Array, "..."]:
-    """Sum over the axes without the zero point, int32."""
+def reduce_sum(
+    op: ReduceSum, x: Float32[Array, "..."] | Integer[Array, "..."]
+) -> Float32[Array, "..."] | Integer[Array, "..."]:
+    """Sum over the axes; of integers without the zero point, int32."""
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        return jnp.sum(x, axis=op.axes, keepdims=op.keepdims)
     values = x.astype(jnp.int32) - op.x_zero_point
     return jnp.sum(values, axis=op.axes, keepdims=op.keepdims, dtype=jnp.int32)

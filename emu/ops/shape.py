@@ -8,10 +8,19 @@ from jaxtyping import Array, Shaped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """The operand itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reshape:
-    """New shape of each sample; the batch axis stays first and free."""
+    """New shape of each sample; the batch axis stays first and free.
+
+    Without `keep_batch` of the whole array: for static graphs.
+    """
 
     shape: tuple[int, ...]
+    keep_batch: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +45,14 @@ class Pad:
     value: float | int = 0.0
 
 
-def reshape(op: Reshape, x: Shaped[Array, "n ..."]) -> Shaped[Array, "n ..."]:
-    """Reshape each sample."""
-    return x.reshape(x.shape[0], *op.shape)
+def identity(op: Identity, x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    """The operand."""
+    return x
+
+
+def reshape(op: Reshape, x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    """Reshape each sample, or all of x."""
+    return x.reshape(*x.shape[:1], *op.shape) if op.keep_batch else x.reshape(op.shape)
 
 
 def transpose(op: Transpose, x: Shaped[Array, "..."]) -> Shaped[Array, "..."]:

@@ -17,3 +17,7 @@ from emu.quantize.recipe import (
     observations as observations,
     read_recipe as read_recipe,
 )
+from emu.quantize.stated import (
+    is_stated as is_stated,
+    lower_stated as lower_stated,
+)

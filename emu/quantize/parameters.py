@@ -1,15 +1,49 @@
 """Scales and zero points from ranges; integer weights and biases from float ones."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float64, Int, Shaped
+from jaxtyping import Float64, Int, Integer, Shaped
 
 from emu.calibrate import Range
-from emu.fixedpoint import IntFormat, QParams
+from emu.fixedpoint import (
+    INT32,
+    IntFormat,
+    Overflow,
+    QParams,
+    Rounding,
+    round_float,
+)
 
 # Scales below this mean that a tensor is all zeros (AMCT uses the same bound).
 _SMALLEST_SCALE = float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a tensor's reals are integers: real = scale * (q - zero_point).
+
+    `overflow` is what happens where they are made; two forms that differ in it alone
+    are the same numbers.
+    """
+
+    format: IntFormat
+    qparams: QParams
+    overflow: Overflow = field(default=Overflow.SATURATE, compare=False)
+
+    @property
+    def scale(self) -> float:
+        """The scale of a tensor that has one for all its channels."""
+        (scale, *_) = self.qparams.scale
+        return scale
+
+    @property
+    def zero_point(self) -> int:
+        """The zero point of a tensor that has one for all its channels."""
+        (zero_point, *_) = self.qparams.zero_point
+        return zero_point
 
 
 def activation_qparams(found: Range, fmt: IntFormat, *, symmetric: bool) -> QParams:
@@ -35,10 +69,15 @@ def _usable(scale: float) -> float:
 
 
 def to_integers(
-    values: Shaped[np.ndarray, "..."], qparams: QParams, fmt: IntFormat
-) -> Int[np.ndarray, "..."]:
-    """round_half_even(values / scale) + zero_point in float64, saturated."""
-    scaled = np.rint(values.astype(np.float64) / qparams.scale[0])
+    values: Shaped[np.ndarray, "..."],
+    qparams: QParams,
+    fmt: IntFormat,
+    rounding: Rounding = Rounding.HALF_EVEN,
+) -> Integer[np.ndarray, "..."]:
+    """round(values / scale) + zero_point in float64, saturated."""
+    with jax.enable_x64(True):
+        quotient = jnp.asarray(values.astype(np.float64) / qparams.scale[0])
+        scaled = np.asarray(round_float(quotient, rounding))
     moved = scaled + qparams.zero_point[0]
     return np.clip(moved, fmt.min, fmt.max).astype(fmt.dtype)
 
@@ -47,12 +86,14 @@ def to_integers(
 class QuantizedWeights:
     """Integer weights and bias of a layer, and the scale of each output channel.
 
-    real weight = integer * scale[co]; real bias = integer * x_scale * scale[co].
+    real weight = (integer - zero_point) * scale[co];
+    real bias = integer * x_scale * scale[co]. One scale stands for all channels.
     """
 
     weights: Int[np.ndarray, "..."]
     bias: Int[np.ndarray, " co"]
-    scale: Float64[np.ndarray, " co"]
+    scale: Float64[np.ndarray, " #co"]
+    zero_point: int = 0
 
 
 def quantize_weights(
@@ -91,4 +132,21 @@ def quantize_weights(
         weights=integers,
         bias=np.rint(reals / (x_scale * scale)).astype(np.int32),
         scale=scale,
+    )
+
+
+def fixed_point_weights(
+    weights: Shaped[np.ndarray, "..."],
+    bias: Shaped[np.ndarray, " co"] | None,
+    x_scale: float,
+    form: Form,
+    rounding: Rounding,
+) -> QuantizedWeights:
+    """Weights of a stated scale for all channels; the bias in units of the products."""
+    reals = np.zeros(weights.shape[-1]) if bias is None else bias
+    products = QParams((x_scale * form.scale,), (0,))
+    return QuantizedWeights(
+        weights=to_integers(weights, form.qparams, form.format, rounding),
+        bias=to_integers(reals, products, INT32, rounding),
+        scale=np.array([form.scale]),
     )

@@ -1,5 +1,9 @@
 """Reports: results rendered for the terminal and as JSON; nothing is computed here."""
 
+from emu.report.against import (
+    against_json as against_json,
+    render_against as render_against,
+)
 from emu.report.plain import (
     compare_json as compare_json,
     eval_json as eval_json,

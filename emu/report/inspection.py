@@ -1,11 +1,16 @@
 """`emu inspect` on the terminal: a header, the layers, totals, what needs attention."""
 
+from typing import Final
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from emu.evaluate.inspection import Inspection, LayerInfo, Runs, TensorInfo
-from emu.report.numbers import bytes_text, count_text, shape_text
+from emu.report.numbers import bytes_text, count_text, name_text, shape_text
+
+# Columns for a layer's name; the figures beside it must not give way.
+_NAME: Final = 24
 
 
 def render_inspection(found: Inspection) -> RenderableType:
@@ -38,9 +43,9 @@ def _described(tensor: TensorInfo) -> str:
 
 
 def _layers(found: Inspection) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("layer", no_wrap=True, overflow="ellipsis", ratio=None)
-    table.add_column("operator", no_wrap=True)
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("layer", no_wrap=True)
+    table.add_column("operator", max_width=15, no_wrap=True, overflow="ellipsis")
     for name in ("output", "MACs", "parameters"):
         table.add_column(name, justify="right", no_wrap=True)
     placed = any(layer.runs for layer in found.layers)
@@ -50,7 +55,11 @@ def _layers(found: Inspection) -> Table:
         table.add_column("sum bits", justify="right", no_wrap=True)
         table.add_column("carrier", no_wrap=True)
     for layer in found.layers:
-        cells = [Text(layer.name), Text(layer.op), shape_text(layer.shape)]
+        cells = [
+            Text(name_text(layer.name, _NAME)),
+            Text(layer.op),
+            shape_text(layer.shape),
+        ]
         cells += [count_text(layer.macs), count_text(layer.parameters)]
         cells += [_place(layer)] if placed else []
         cells += _sums(layer) if found.integer else []

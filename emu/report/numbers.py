@@ -1,4 +1,4 @@
-"""Numbers as text for people."""
+"""Numbers and names as text for people."""
 
 
 def count_text(count: int) -> str:
@@ -21,3 +21,15 @@ def bytes_text(size: int) -> str:
             break
         value, unit = value / 1e3, larger
     return f"{value:.1f} {unit}"
+
+
+def name_text(name: str, width: int) -> str:
+    """A tensor's or layer's name in at most `width` columns.
+
+    Of names that a converter joined by ";" the first stays; of a path the end.
+    """
+    if len(name) <= width:
+        return name
+    first, joined, _ = name.partition(";")
+    text = f"{first};…" if joined else first
+    return text if len(text) <= width else "…" + text[1 - width :]

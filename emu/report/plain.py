@@ -65,11 +65,11 @@ def _case_json(case: CaseOutcome) -> Json:
         result = case.result
         found |= {
             **result.identity,
-            "fp32": result.fp32.to_json(),
+            "fp32": result.fp32.to_json() if result.fp32 else None,
             "quantized": result.quantized.to_json(),
             "digest": result.digest,
             "seconds": result.seconds,
             "versions": dict(result.versions),
-            "compare": compare_json(result.layers),
+            "compare": compare_json(result.layers) if result.layers else None,
         }
     return found

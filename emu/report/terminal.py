@@ -104,10 +104,10 @@ def accuracy_table(cases: Iterable[CaseOutcome]) -> RenderableType:
         table.add_row(
             case.case,
             str(quantized.n),
-            _score(fp32.counts()),
+            _score(fp32.counts()) if fp32 else "-",
             _score(quantized.counts()),
             _score(stored) if stored else "-",
-            _loss(fp32, quantized),
+            _loss(fp32, quantized) if fp32 else "-",
             f"{case.result.seconds:.1f}",
         )
     return table
@@ -139,7 +139,7 @@ def gate_report(result: GateResult, *, limit: int | None = 12) -> RenderableType
     parts: list[RenderableType] = []
     measured = [case for case in result.cases if case.result]
     for case in measured:
-        if case.result:
+        if case.result and case.result.layers:
             title = f"{case.case}: layers against golden FP32"
             parts += [layer_table(case.result.layers, limit=limit, title=title), ""]
     if measured:

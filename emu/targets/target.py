@@ -1,31 +1,65 @@
 """Target: an accelerator as data, one TOML each; consulted only while lowering."""
 
+from enum import Enum
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from emu.config import Config, nearest, read_toml
 from emu.errors import MissingError
-from emu.fixedpoint import Overflow, RescaleScheme, Rounding
+from emu.fixedpoint import (
+    Accumulator,
+    BiasStage,
+    IntFormat,
+    Overflow,
+    QuantizeRule,
+    RescaleScheme,
+    Rounding,
+    Stage,
+)
+from emu.ops import SoftmaxStyle
+from emu.targets.kernels import (
+    AverageKernel,
+    MeanStyle,
+    ProductStyle,
+    RequantizeStyle,
+    ResizeStyle,
+    SumStyle,
+    TableStyle,
+)
 
 
 class ActivationFormat(Config):
-    """Integers that flow between layers."""
+    """Integers that flow between layers.
+
+    With `fraction_bits` all of them have the scale 2**-fraction_bits and no zero
+    point, whatever calibration finds: fixed-point numbers. `rule` and `rounding` are
+    those of real inputs, `overflow` that of every activation.
+    """
 
     bits: Annotated[int, Field(ge=2, le=16)] = 8
     signed: bool = True
     symmetric: bool = False
+    fraction_bits: Annotated[int, Field(ge=-16, le=32)] | None = None
+    rule: QuantizeRule = QuantizeRule.DIVIDE
     rounding: Rounding = Rounding.HALF_EVEN
+    overflow: Overflow = Overflow.SATURATE
 
 
 class WeightFormat(Config):
-    """Signed symmetric weights; `narrow` leaves out the lowest value."""
+    """Signed symmetric weights; `narrow` leaves out the lowest value.
 
-    bits: Annotated[int, Field(ge=2, le=8)] = 8
+    With `fraction_bits` their scale is 2**-fraction_bits (`per_channel` says nothing
+    then), and `rounding` makes them integers.
+    """
+
+    bits: Annotated[int, Field(ge=2, le=16)] = 8
     narrow: bool = True
     per_channel: bool = True
+    fraction_bits: Annotated[int, Field(ge=-16, le=32)] | None = None
+    rounding: Rounding = Rounding.HALF_EVEN
 
 
 class BiasFormat(Config):
@@ -35,16 +69,107 @@ class BiasFormat(Config):
 
 
 class AccumulatorFormat(Config):
-    """Where products are summed; overflow is applied once, to the full sum."""
+    """Where products are summed; `wide_bits` for activations of more than 8 bits.
+
+    `saturate`, `tile`, `order` and `bias` as in fixedpoint.Accumulator.
+    """
 
     bits: Annotated[int, Field(ge=8, le=48)] = 32
+    wide_bits: Annotated[int, Field(ge=8, le=64)] = 48
     overflow: Overflow = Overflow.WRAP
+    saturate: Stage = Stage.END
+    tile: Annotated[int, Field(ge=0)] = 0
+    order: tuple[Literal["kd", "kh", "kw", "ci"], ...] = ("kh", "kw", "ci")
+    bias: BiasStage = BiasStage.PRELOADED
+
+    @model_validator(mode="after")
+    def _is_an_accumulator(self) -> "AccumulatorFormat":
+        for bits in (8, 16):
+            self.of(bits)
+        return self
+
+    def of(self, bits: int) -> Accumulator:
+        """The register for activations of so many bits."""
+        return Accumulator(
+            self.bits if bits <= 8 else self.wide_bits,
+            self.overflow,
+            self.saturate,
+            self.tile,
+            self.order,
+            self.bias,
+        )
+
+
+class ScaleProduct(Enum):
+    """How the factor input scale * weight scale / output scale is computed.
+
+    FLOAT64: in double precision. FLOAT32_INPUT: the product of the first two is
+    rounded to float32, the quotient is double. FLOAT32: both steps in float32.
+    """
+
+    FLOAT64 = "float64"
+    FLOAT32_INPUT = "float32-input"
+    FLOAT32 = "float32"
+
+
+class LayerRescale(Config):
+    """What one kind of layer does otherwise."""
+
+    scheme: RescaleScheme | None = None
+    product: ScaleProduct | None = None
 
 
 class RescaleFormat(Config):
-    """How accumulators become activations."""
+    """How accumulators become activations.
+
+    `wide_scheme` is that of activations of more than 8 bits, `unsigned_product` that
+    of unsigned ones, by default the same; `layer` holds exceptions by the name of a
+    float layer (Conv, Gemm, Add, ...). `rounding` is that of power-of-two shifts.
+    """
 
     scheme: RescaleScheme = RescaleScheme.SINGLE_ROUND
+    wide_scheme: RescaleScheme | None = None
+    product: ScaleProduct = ScaleProduct.FLOAT64
+    unsigned_product: ScaleProduct | None = None
+    rounding: Rounding = Rounding.HALF_UP
+    layer: dict[str, LayerRescale] = Field(default_factory=dict)
+
+    def of(self, layer: str, fmt: IntFormat) -> tuple[RescaleScheme, ScaleProduct]:
+        """Scheme and product for a kind of layer with activations of a format."""
+        special = self.layer.get(layer, LayerRescale())
+        scheme = self.wide_scheme if fmt.bits > 8 else None
+        product = None if fmt.signed else self.unsigned_product
+        return (
+            special.scheme or scheme or self.scheme,
+            special.product or product or self.product,
+        )
+
+
+class Kernels(Config):
+    """Arithmetic of the layers that are no sums of products.
+
+    `limit_rounding` makes integers of the limits of fused activations;
+    `sum_left_shift` and `wide_sum_left_shift` (activations of more than 8 bits) are
+    those of SumStyle.LEFT_SHIFT, by default 28 less the bits of the activations.
+    """
+
+    limit_rounding: Rounding = Rounding.HALF_EVEN
+    table: TableStyle = TableStyle.EXACT
+    sum: SumStyle = SumStyle.LEFT_SHIFT
+    sum_left_shift: Annotated[int, Field(ge=0, le=24)] | None = None
+    wide_sum_left_shift: Annotated[int, Field(ge=0, le=24)] | None = None
+    product: ProductStyle = ProductStyle.RESCALE
+    average: AverageKernel = AverageKernel.MEAN
+    mean: MeanStyle = MeanStyle.RESCALE
+    requantize: RequantizeStyle = RequantizeStyle.RESCALE
+    resize: ResizeStyle = ResizeStyle.LITERT
+    softmax: SoftmaxStyle | None = None
+    wide_softmax: SoftmaxStyle | None = None
+
+    def left_shift(self, bits: int) -> int:
+        """The left shift of sums of activations with so many bits."""
+        stated = self.sum_left_shift if bits <= 8 else self.wide_sum_left_shift
+        return 28 - bits if stated is None else stated
 
 
 class Operators(Config):
@@ -63,6 +188,7 @@ class Target(Config):
     bias: BiasFormat = BiasFormat()
     accumulator: AccumulatorFormat = AccumulatorFormat()
     rescale: RescaleFormat = RescaleFormat()
+    kernels: Kernels = Kernels()
     operators: Operators = Operators()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from emu.evaluate.rivals import float_rival
+from emu.evaluate.rivals import onnx_rival
 
 ENGINES = ["emu", "onnxruntime_fp32", "onnxruntime_int8"]
 
@@ -34,7 +34,7 @@ def test_a_program_is_measured_beside_its_source(emu, tiny_program):
 
 def test_a_batch_fixed_to_one_is_freed_for_onnxruntime(tmp_path, make_model):
     onnx.save(make_model(batch=1), tmp_path / "one.onnx")
-    rival = float_rival(tmp_path / "one.onnx")
+    rival = onnx_rival(tmp_path / "one.onnx")
     assert not rival.fixed_batch
     x = np.random.default_rng(1).standard_normal((3, 2, 4, 4)).astype(np.float32)
     run = rival.start()

@@ -9,7 +9,7 @@ from emu.compare import Mode, compare_layers, onnxruntime_engine
 from emu.compare.layers import cumulative, isolated, results
 from emu.errors import MissingError, ModelError
 from emu.execute import Program
-from emu.fixedpoint import Overflow
+from emu.fixedpoint import Overflow, Stage
 from emu.frontends import load_model
 from emu.optimize import run_passes
 from tests.quantize.test_lowering import lowered, target_with
@@ -121,3 +121,28 @@ def test_golden_outputs_need_a_sound_model(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"\x00garbage")
     with pytest.raises(ModelError):
         onnxruntime_engine(tmp_path / "bad.onnx")
+
+
+def test_registers_that_saturate_on_the_way_are_watched(floats, samples):
+    """Their overflows are additions, and their bits those of every partial sum."""
+    found = {}
+    for stage in ("end", "product"):
+        narrow = target_with(
+            accumulator={
+                "bits": 16,
+                "overflow": Overflow.SATURATE,
+                "saturate": Stage(stage),
+            }
+        )
+        program = lowered(floats, count=32, target=narrow)
+        report = compare_layers(program, MODEL, [samples], 20, (Mode.ISOLATED,))
+        found[stage] = report.tables[Mode.ISOLATED].set_index("name")
+    end, product = found["end"], found["product"]
+    assert (product["acc_bits"] >= end["acc_bits"].clip(upper=16)).all()
+    assert product["acc_overflows"].sum() > 0
+    for table in found.values():
+        summing = table[table["acc_bits"] > 0]
+        assert len(summing)
+        assert (summing["acc_safe_bits"] >= summing["acc_bits"]).all()
+        unsafe = summing[summing["acc_safe_bits"] <= 16]
+        assert not unsafe["acc_overflows"].any()

@@ -16,6 +16,7 @@ from emu.fixedpoint import (
     IntFormat,
     Overflow,
     QParams,
+    QuantizeRule,
     Rounding,
     dequantize,
     quantize,
@@ -23,9 +24,10 @@ from emu.fixedpoint import (
 from tests.oracles.exact import bring_inside, nearest_float32, round_exactly
 
 SCALES = [0.0078125, 0.1, 1 / 3, 0.0235294, 3.1e-5, 7.7]
+EXACT = [mode for mode in Rounding if "stochastic" not in mode.value]
 UINT4 = IntFormat(4, signed=False)
 JIT_QUANTIZE = jax.jit(
-    quantize, static_argnames=("qparams", "fmt", "rounding", "overflow")
+    quantize, static_argnames=("qparams", "fmt", "rounding", "overflow", "rule")
 )
 JIT_DEQUANTIZE = jax.jit(dequantize, static_argnames="qparams")
 
@@ -64,7 +66,7 @@ def test_8_bit_codes_are_exact_jitted_and_eager(scale, fmt, x64):
     check(x, qparams, fmt, Rounding.HALF_EVEN, Overflow.SATURATE)
 
 
-@pytest.mark.parametrize("rounding", Rounding, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("rounding", EXACT, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("overflow", Overflow, ids=lambda mode: mode.value)
 def test_every_rounding_and_overflow_is_exact(rounding, overflow, x64):
     qparams = QParams((0.1,), (-5,))
@@ -157,3 +159,80 @@ def test_a_plain_float32_division_would_not_do(x64):
     x = inputs_beside_ties(float(scale))
     divided = np.asarray(jax.jit(lambda x: x / scale)(jnp.asarray(x)))
     assert (divided != x / scale).any()
+
+
+RULES = pytest.mark.parametrize("rule", QuantizeRule, ids=lambda rule: rule.value)
+
+
+def in_numpy(x, scale, zero_point, rule, rounding):
+    """A code in NumPy's float32, which rounds every operation by itself."""
+    scale, offset = np.float32(scale), np.float32(zero_point)
+    inverse = np.float32(1) / scale
+    with np.errstate(over="ignore"):
+        match rule.value:
+            case "divide":
+                return rounding(x / scale) + zero_point
+            case "offset-then-round":
+                return rounding(x / scale + offset)
+            case "reciprocal":
+                return rounding(x * inverse) + zero_point
+            case "multiply-add":
+                return rounding(x * inverse + offset)
+    raise ValueError(rule)
+
+
+@RULES
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(
+    ("rounding", "in_float"),
+    [
+        (Rounding.HALF_EVEN, np.rint),
+        (Rounding.FLOOR, np.floor),
+        (Rounding.CEIL, np.ceil),
+        (Rounding.TOWARD_ZERO, np.trunc),
+    ],
+)
+def test_each_rule_is_numpys_float32(rule, scale, rounding, in_float, x64):
+    x = inputs_beside_ties(np.float32(scale), reach=600)
+    for zero_point in (-128, 0, 77):
+        want = in_numpy(x, scale, zero_point, rule, in_float)
+        args = (QParams((scale,), (zero_point,)), INT16, rounding, Overflow.SATURATE)
+        for function in (quantize, JIT_QUANTIZE):
+            got = function(jnp.asarray(x), *args, rule)
+            assert got.dtype == np.int16
+            np.testing.assert_array_equal(got, np.clip(want, -(2**15), 2**15 - 1))
+
+
+def test_the_rules_differ(x64):
+    x = inputs_beside_ties(np.float32(0.1), reach=300)
+    qparams = QParams((0.1,), (7,))
+    codes = {
+        rule: np.asarray(JIT_QUANTIZE(jnp.asarray(x), qparams, INT16, rule=rule))
+        for rule in QuantizeRule
+    }
+    for first in QuantizeRule:
+        for second in QuantizeRule:
+            assert first is second or (codes[first] != codes[second]).any()
+
+
+def test_a_fused_multiply_add_would_differ(x64):
+    """The product is rounded by itself: else it would be another operator."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=1 << 16).astype(np.float32) * np.float32(100)
+    scale, zero_point = np.float32(0.37), 33
+    inverse = np.float32(1) / scale
+    fused = (x.astype(np.float64) * inverse + zero_point).astype(np.float32)
+    apart = x * inverse + np.float32(zero_point)
+    assert (fused != apart).any()
+    qparams = QParams((0.37,), (zero_point,))
+    got = JIT_QUANTIZE(jnp.asarray(x), qparams, INT16, rule=QuantizeRule.MULTIPLY_ADD)
+    np.testing.assert_array_equal(got, np.rint(apart))
+
+
+@RULES
+@given(x=st.lists(st.floats(-1e4, 1e4, width=32), min_size=64, max_size=64))
+def test_a_larger_number_has_no_smaller_code(rule, x):
+    ordered = jnp.asarray(np.sort(np.array(x, np.float32)))
+    with jax.enable_x64(True):
+        got = JIT_QUANTIZE(ordered, QParams((0.37,), (5,)), INT16, rule=rule)
+    assert np.all(np.diff(np.asarray(got, int)) >= 0)

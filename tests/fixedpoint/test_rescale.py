@@ -11,14 +11,18 @@ from hypothesis import example, given, strategies as st
 
 from emu.errors import ConfigError
 from emu.fixedpoint import RESCALERS, RescaleScheme, encode_scale, rescale
-from emu.fixedpoint.rescale import ENCODERS
+from emu.fixedpoint.encode import ENCODERS
 from tests.oracles.exact import near_powers_of_two, nearest_float32, round_exactly
 
 Q31 = (
     RescaleScheme.SINGLE_ROUND,
     RescaleScheme.DOUBLE_ROUND,
     RescaleScheme.SRDHM_HALF_UP,
+    RescaleScheme.TOSA_DOUBLE,
+    RescaleScheme.TOSA_INEXACT,
 )
+# 16-bit multipliers reach less far.
+GREATEST = {RescaleScheme.INT16X8: 127.0, RescaleScheme.TOSA_SCALE16: 8191.0}
 SCHEMES = pytest.mark.parametrize("scheme", RescaleScheme, ids=lambda s: s.value)
 Q31_SCHEMES = pytest.mark.parametrize("scheme", Q31, ids=lambda s: s.value)
 JIT_RESCALE = jax.jit(rescale, static_argnames="scheme")
@@ -46,23 +50,41 @@ def divide_by_pot(x, exponent):
 def exact_rescale(x, multiplier, shift, scheme):
     left, right = max(31 - shift, 0), max(shift - 31, 0)
     match scheme.value:
-        case "single-round":
+        case "single-round" | "tosa-inexact" | "tosa-scale16" | "int16x8":
             return floor(Fraction(x * multiplier, 2**shift) + Fraction(1, 2))
+        case "tosa-double":
+            return tosa_double_round(x, multiplier, shift)
         case "double-round":
             return divide_by_pot(srdhm(x << left, multiplier), right)
         case "srdhm-half-up":
             high = Fraction(srdhm(x << left, multiplier), 2**right)
             return round_exactly(high, "half-up")
-        case "float32-half-even":
+        case "float32-half-even" | "ascend-fp16" | "ascend-s19":
             product = nearest_float32(x) * Fraction(float(multiplier))
             return round_exactly(nearest_float32(product), "half-even")
         case "power-of-two":
             return round_exactly(x * Fraction(2) ** -shift, "half-up")
+        case "shift-bit":
+            held = min(max(x >> shift, -(2**15)), 2**15 - 1)
+            product = nearest_float32(held * Fraction(float(multiplier)))
+            return round_exactly(product, "half-even")
+        case "float64":
+            product = Fraction(float(x) * float(multiplier))  # Python's double
+            return round_exactly(product, "half-away")
     raise ValueError(scheme)
+
+
+def tosa_double_round(x, multiplier, shift):
+    """apply_scale_32 of TOSA 1.0 with double_round, as its pseudocode has it."""
+    rounding = 1 << (shift - 1)
+    if shift > 31:
+        rounding += 1 << 30 if x >= 0 else -(1 << 30)
+    return (x * multiplier + rounding) >> shift
 
 
 def check(acc, scales, scheme):
     """Every acc with every scale, the scales along the last axis."""
+    scales = scales[scales <= GREATEST.get(scheme, np.inf)]
     multiplier, shift = encode_scale(scales, scheme)
     want = [
         [
@@ -102,6 +124,7 @@ def test_wide_accumulators_are_exact(scheme, x64):
     scale=st.floats(2.0**-34, 2.0**28),
 )
 def test_any_int32_and_scale_are_exact(scheme, acc, scale):
+    scale = min(scale, GREATEST.get(scheme, 2.0**28))
     multiplier, shift = encode_scale(np.array([scale]), scheme)
     with jax.enable_x64(True):
         got = JIT_RESCALE(
@@ -126,6 +149,9 @@ def test_the_schemes_differ_where_they_are_known_to(x64):
     assert got[RescaleScheme.SRDHM_HALF_UP] == [1, 0]
     assert got[RescaleScheme.FLOAT32_HALF_EVEN] == [0, 0]
     assert got[RescaleScheme.POWER_OF_TWO] == [1, -1]
+    assert got[RescaleScheme.TOSA_DOUBLE] == [1, -1]
+    assert got[RescaleScheme.FLOAT64] == [1, -1]
+    assert got[RescaleScheme.INT16X8] == [0, 0]
 
 
 @pytest.mark.parametrize(

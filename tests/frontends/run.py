@@ -22,12 +22,14 @@ NEWEST_OPSET_OF_ONNXRUNTIME: Final = 26
 
 def run_graph(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, jax.Array]:
     """Every tensor of the graph, computed node by node."""
-    values = {
-        name: jnp.asarray(x) for name, x in (*graph.constants.items(), *feeds.items())
-    }
-    for node in graph.nodes:
-        operands = [values[name] for name in node.inputs]
-        values[node.output] = KERNELS[type(node.op)](node.op, *operands)
+    with jax.enable_x64(True):
+        values = {
+            name: jnp.asarray(x)
+            for name, x in (*graph.constants.items(), *feeds.items())
+        }
+        for node in graph.nodes:
+            operands = [values[name] for name in node.inputs]
+            values[node.output] = KERNELS[type(node.op)](node.op, *operands)
     return {name: values[name] for name in graph.tensors}
 
 
@@ -63,6 +65,7 @@ def one_node_model(
     opset: int = 13,
     constants: Mapping[str, np.ndarray] | None = None,
     operands: Sequence[str] | None = None,
+    element: int = onnx.TensorProto.FLOAT,
     **attributes: Any,
 ) -> onnx.ModelProto:
     """A model of one node "node": inputs x0, x1, ..., then constants; output y."""
@@ -72,7 +75,11 @@ def one_node_model(
         op, list(operands or (*inputs, *constants)), ["y"], name="node", **attributes
     )
     return model_of(
-        [node], dict(zip(inputs, shapes, strict=True)), constants, opset=opset
+        [node],
+        dict(zip(inputs, shapes, strict=True)),
+        constants,
+        opset=opset,
+        element=element,
     )
 
 
@@ -83,8 +90,9 @@ def model_of(
     *,
     outputs: Sequence[str] = ("y",),
     opset: int = 13,
+    element: int = onnx.TensorProto.FLOAT,
 ) -> onnx.ModelProto:
-    """A float32 model whose output shapes are left to inference."""
+    """A model of float32 inputs, and outputs of `element`, their shapes inferred."""
     graph = helper.make_graph(
         list(nodes),
         "test",
@@ -92,10 +100,7 @@ def model_of(
             helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, list(shape))
             for name, shape in inputs.items()
         ],
-        [
-            helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
-            for name in outputs
-        ],
+        [helper.make_tensor_value_info(name, element, None) for name in outputs],
         [onnx.numpy_helper.from_array(a, n) for n, a in (constants or {}).items()],
     )
     opsets = [helper.make_opsetid("", opset)]
@@ -111,18 +116,25 @@ def save(model: onnx.ModelProto, folder: Path) -> Path:
 
 
 def random_feeds(
-    model: onnx.ModelProto, batch: int, seed: int = 0
+    model: onnx.ModelProto, batch: int | None, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Normal inputs with the first axis set to `batch`."""
+    """Inputs over their dtype, floats normal; the first axis is `batch` if given."""
     rng = np.random.default_rng(seed)
     known = {tensor.name for tensor in model.graph.initializer}
-    return {
-        info.name: rng.standard_normal(
-            (batch, *(d.dim_value for d in info.type.tensor_type.shape.dim[1:]))
-        ).astype(np.float32)
-        for info in model.graph.input
-        if info.name not in known
-    }
+    feeds = {}
+    for info in model.graph.input:
+        if info.name in known:
+            continue
+        tensor = info.type.tensor_type
+        first, *rest = (dim.dim_value for dim in tensor.shape.dim)
+        shape = (first if batch is None else batch, *rest)
+        dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+        if dtype == np.float32:
+            feeds[info.name] = rng.standard_normal(shape).astype(np.float32)
+        else:
+            held = np.iinfo(dtype)
+            feeds[info.name] = rng.integers(held.min, held.max, shape, dtype, True)
+    return feeds
 
 
 def import_model(model: onnx.ModelProto) -> Graph:
@@ -146,7 +158,7 @@ def check_against_onnxruntime(
         for info in model.graph.input
         if info.name not in known
     )
-    feeds = random_feeds(model, 2 if free else 1)
+    feeds = random_feeds(model, 2 if free else None)
     ours = {name: np.asarray(x) for name, x in run_graph(graph, feeds).items()}
     goldens = {name: t.golden for name, t in graph.tensors.items() if t.golden}
     runnable = onnx.ModelProto()
@@ -158,6 +170,10 @@ def check_against_onnxruntime(
         expected = np.transpose(array, golden.perm)
         assert ours[name].shape == expected.shape, name
         scale = max(float(np.abs(expected).max(initial=0.0)), 1e-6)
+        assert ours[name].dtype == expected.dtype, name
+        if expected.dtype != np.float32:
+            np.testing.assert_array_equal(ours[name], expected, name)
+            continue
         worst = float(np.abs(ours[name] - expected).max(initial=0.0))
         assert worst <= tolerance * scale, f"{name}: {worst} of {scale}"
     assert {g.name for g in goldens.values()} >= set(graph.outputs)

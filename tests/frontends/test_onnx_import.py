@@ -110,8 +110,7 @@ def test_reshapes_that_keep_the_batch_are_made_free(shape, target):
 @pytest.mark.parametrize(
     ("shape", "target"),
     [
-        ((1, 4, 6), (4, 6)),
-        ((1, 4, 6), (-1, 6)),
+        (("N", 4, 6), (4, 6)),
         (("N", 4, 6), (1, -1)),
         (("N", 4, 6), (2, -1)),
     ],
@@ -127,20 +126,19 @@ def test_reshapes_that_fix_or_mix_the_batch_are_refused(shape, target):
     [
         (
             one_node_model(
-                "Add", [(2, 3)], constants={"c": np.ones((2, 3), np.float32)}
+                "Add", [("N", 3)], constants={"c": np.ones((2, 3), np.float32)}
             ),
             "fixes the batch size to 2",
         ),
         (
             one_node_model(
                 "Concat",
-                [(1, 3)],
+                [("N", 3)],
                 constants={"c": np.ones((1, 3), np.float32)},
                 axis=1,
             ),
             "the constant 'c' fixes the batch size",
         ),
-        (one_node_model("Squeeze", [(1, 3, 1)]), "fixes the batch size"),
         (one_node_model("Transpose", [("N", 3)]), "moves the batch axis"),
         (one_node_model("Flatten", [("N", 3, 4)], axis=2), "mix the batch"),
         (one_node_model("Add", [("N", 3), ("M", 2, 3)]), "mix the batch"),
@@ -161,7 +159,7 @@ def test_nodes_that_prevent_a_free_batch_are_named(model, reason):
     [
         ("Gemm", [("N", 4)], {"w": np.ones((5, 3))}, {"transA": 1}, "transA"),
         ("Gemm", [("N", 4), (4, 3)], {}, {}, "the weight is computed"),
-        ("MatMul", [("N", 3), (3, 3)], {}, {}, "the right operand is computed"),
+        ("MatMul", [("N", 3), ("N", 4, 3, 3)], {}, {}, "operands of ranks"),
         ("Add", [("N", 3)], {"c": np.ones((1, 1, 3))}, {}, "rank 3 beside"),
     ],
 )
@@ -183,7 +181,7 @@ def test_padding_by_reflection_is_refused_with_its_mode():
     ("shape", "element", "reason"),
     [
         (("N", 3, "h", 4), onnx.TensorProto.FLOAT, "only the batch"),
-        (("N", 3), onnx.TensorProto.UINT8, "found elements UINT8, expected FLOAT"),
+        (("N", 3), onnx.TensorProto.INT64, "found elements INT64, expected integers"),
         ((), onnx.TensorProto.FLOAT, "scalar"),
     ],
 )
@@ -225,7 +223,7 @@ def test_float16_weights_are_refused():
     model.graph.node[0].CopyFrom(node)
     model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
     model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
-    with pytest.raises(UnsupportedError, match="FLOAT16, expected FLOAT"):
+    with pytest.raises(UnsupportedError, match=r"FLOAT16, expected .* or FLOAT"):
         import_model(model)
 
 

@@ -2,11 +2,21 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from emu.compare import Mode
 from emu.errors import ConfigError, DataError, MissingError
-from emu.gate import CaseResult, Limits, baseline_of, read_suite, run_case
+from emu.gate import (
+    CaseResult,
+    Limits,
+    Outcome,
+    baseline_of,
+    read_suite,
+    run_case,
+)
+from emu.gate.verdict import judge, judge_limits
+from tests.quantized import tiny_tflite
 
 
 def case_of(suite, **changes):
@@ -14,6 +24,8 @@ def case_of(suite, **changes):
 
 
 def test_a_case_measures_both_models_and_every_layer(measured: CaseResult):
+    assert measured.fp32
+    assert measured.layers
     assert measured.fp32.counts()["n"] == 70
     assert measured.fp32.counts()["top1_correct"] == 56
     assert abs(measured.quantized.counts()["top1_correct"] - 56) <= 4
@@ -78,3 +90,46 @@ def test_an_identity_tells_what_was_asked_for(measured):
         "target": "generic-int8",
         "recipe": "r.toml",
     }
+
+
+@pytest.fixture
+def quantized(tmp_path):
+    """A suite over a model that is quantized already."""
+    (tmp_path / "q.tflite").write_bytes(tiny_tflite())
+    rng = np.random.default_rng(8)
+    x = rng.normal(0, 2, (12, 4, 4, 2)).astype(np.float32)
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(12) % 4)
+    path = tmp_path / "s.toml"
+    path.write_text(
+        '[[case]]\nid = "q"\nmodel = "q.tflite"\ndata = "data.npz"\nbatch_size = 5\n'
+    )
+    return path
+
+
+def test_a_quantized_model_is_measured_without_fp32(quantized):
+    case = case_of(quantized)
+    found = run_case(quantized, case)
+    assert (found.fp32, found.layers, found.calibration) == (None, None, None)
+    assert found.identity["target"] == "tflite-reference"
+    assert found.quantized.n == 12
+    stored = baseline_of(found)
+    assert (stored.fp32, stored.layers) == ({}, {})
+    again = run_case(quantized, case_of(quantized, batch_size=12))
+    assert [v[1] for v in judge(baseline_of(again), stored)] == [Outcome.EQUAL] * 2
+    other = run_case(quantized, case_of(quantized, target="tflite-xnnpack"))
+    assert other.identity["target"] == "tflite-xnnpack"
+    assert judge_limits(found) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"calibration": "data.npz"},
+        {"recipe": "r.toml"},
+        {"limits": Limits(max_drop_points=1.0)},
+    ],
+    ids=["calibration", "recipe", "limits"],
+)
+def test_what_means_nothing_for_a_quantized_model_is_refused(changes, quantized):
+    with pytest.raises(ConfigError, match=r"for q\.tflite, which is quantized already"):
+        run_case(quantized, case_of(quantized, **changes))

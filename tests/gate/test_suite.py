@@ -16,11 +16,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_case_has_sensible_defaults(tmp_path):
     case = read_suite(write(tmp_path, '[[case]]\nid = "a"\nmodel = "m"\n')).case[0]
-    assert (case.target, case.batch_size, case.compare_samples) == (
-        "generic-int8",
-        32,
-        64,
-    )
+    assert (case.target, case.batch_size, case.compare_samples) == (None, 32, 64)
     assert case.limits.max_drop_points is None
 
 

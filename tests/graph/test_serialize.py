@@ -259,7 +259,7 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         "scale must be",
     ),
     "accumulator too wide": (
-        set_in(*DENSE, "accumulator", "bits", value=64),
+        set_in(*DENSE, "accumulator", "bits", value=49),
         "8 to 48",
     ),
     "zero point beyond 64 bits": (set_in(*DENSE, "x_zero_point", value=2**70), ""),

@@ -13,8 +13,10 @@ from emu.fixedpoint import (
     IntFormat,
     Overflow,
     QParams,
+    QuantizeRule,
     RescaleScheme,
     Rounding,
+    multiplier_dtype,
 )
 from tests.ops.operands import Case, Operand, activation, constant
 
@@ -64,9 +66,13 @@ _POWERS = [-3, 0, 7, 62]
 def scales(scheme: RescaleScheme, name: str) -> tuple[Operand, Operand]:
     """A multiplier and a shift operand for four channels, or one for all."""
     multipliers, shifts = SCHEMES[name]
-    if scheme is RescaleScheme.FLOAT32_HALF_EVEN:
-        multipliers = _FLOAT_SCALES[: len(shifts)]
-        return constant(multipliers, "float32"), constant([0] * len(shifts), "int32")
+    dtype = str(multiplier_dtype(scheme))
+    if dtype != "int32":
+        shifts = [1, 5, 16, 9] if scheme is RescaleScheme.SHIFT_BIT else [0] * 4
+        shifts = shifts[: len(SCHEMES[name][1])]
+        return constant(_FLOAT_SCALES[: len(shifts)], dtype), constant(shifts, "int32")
+    if scheme in (RescaleScheme.TOSA_SCALE16, RescaleScheme.INT16X8):
+        multipliers = [m >> 16 for m in multipliers]
     if scheme is RescaleScheme.POWER_OF_TWO:
         shifts = _POWERS[: len(shifts)]
         return constant([1] * len(shifts), "int32"), constant(shifts, "int32")
@@ -77,6 +83,17 @@ def _rescale(name: str, x: Operand, scale: str = "usual", **fields: Any) -> Case
     fields = {"scheme": RescaleScheme.SINGLE_ROUND, "format": INT8} | fields
     operands = (x, *scales(fields["scheme"], scale))
     return Case(name=name, op=ops.Rescale(**fields), operands=operands)
+
+
+def _roundings(rounding: Rounding) -> Case:
+    return _rescale(
+        f"power-of-two-{rounding.value}",
+        activation(5, 5, 4, limit=1 << 9, dtype="int32"),
+        scheme=RescaleScheme.POWER_OF_TWO,
+        rounding=rounding,
+        seed=7,
+        format=INT16,
+    )
 
 
 _SUMS = activation(5, 5, 4, limit=1 << 17, dtype="int32")
@@ -98,6 +115,24 @@ RESCALES: Final = [
         for f in (INT8, UINT8, IntFormat(4), IntFormat(4, signed=False), INT32)
         for o in Overflow
     ),
+    *(_roundings(r) for r in Rounding if r is not Rounding.HALF_UP),
+    *(
+        _rescale(
+            f"left-{left}-{dtype}",
+            activation(5, 4, dtype=dtype),
+            x_zero_point=z,
+            x_left_shift=left,
+            zero_point=-5,
+        )
+        for dtype, z, left in [
+            ("int8", -128, 20),
+            ("uint8", 255, 20),
+            ("int8", 0, 23),
+            ("int16", 0, 15),
+            ("int16", 3, 16),
+            ("int32", 0, 7),
+        ]
+    ),
     *(
         _rescale(
             f"from-{dtype}",
@@ -106,7 +141,12 @@ RESCALES: Final = [
             x_zero_point=z,
             format=INT32,
         )
-        for dtype, z in [("int8", -128), ("uint8", 128), ("int16", 99)]
+        for dtype, z in [
+            ("int8", -128),
+            ("uint8", 128),
+            ("int16", 99),
+            ("uint16", 32768),
+        ]
     ),
     *(
         _rescale(
@@ -135,6 +175,18 @@ _REALS = activation(4, 3, dtype="float32", limit=40.0)
 
 QUANTIZES: Final = [
     *(_quantize(f"ties-{r.value}", _SIXTEENTHS, rounding=r) for r in Rounding),
+    *(
+        _quantize(f"{rule.value}-{name}", x, rule=rule, **fields)
+        for rule in QuantizeRule
+        if rule is not QuantizeRule.DIVIDE
+        for name, x, fields in [
+            ("ties", _SIXTEENTHS, {}),
+            ("channels", _REALS, {"qparams": _SCALES}),
+            ("floor", _REALS, {"rounding": Rounding.FLOOR, "qparams": _SCALES}),
+            ("int32", _REALS, {"format": INT32, "qparams": _SCALES}),
+        ]
+    ),
+    _quantize("seed", _REALS, rounding=Rounding.STOCHASTIC, seed=1 << 40),
     *(
         _quantize(f"{f}", _REALS, format=f)
         for f in (INT8, UINT8, INT16, INT32, IntFormat(4), IntFormat(2, signed=False))

@@ -64,6 +64,8 @@ def activation(*shape: int, dtype: str = "int8", limit: float | None = None) -> 
     """Over the whole dtype, or -limit..limit. Floats: -4..4."""
     if dtype == "float32":
         low, high = -4.0, 4.0
+    elif dtype == "bool":
+        low, high = 0, 1
     else:
         low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
     if limit is not None:

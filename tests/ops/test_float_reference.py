@@ -13,6 +13,8 @@ from emu.ops import KERNELS
 from tests.ops.cases import CASES
 from tests.ops.operands import Array, Case
 
+pytestmark = pytest.mark.usefixtures("x64")
+
 OPSET = 21
 FLOATS = [
     case for case in CASES if all(o.dtype == "float32" for o in case.operands if o.shape)
@@ -22,9 +24,14 @@ FLOATS = [
 def onnxruntime_result(
     op_type: str, operands: list[Array], fixed: dict[str, Array], **attributes: Any
 ) -> Array:
-    """Run one ONNX operator: float operands first, then integer parameters."""
+    """Run one ONNX operator: float operands first, then integer parameters.
+
+    An empty parameter is one that the operator does without.
+    """
     arrays = {f"i{n}": array for n, array in enumerate(operands)} | fixed
-    node = helper.make_node(op_type, list(arrays), ["y"], **attributes)
+    names = [name if array.size else "" for name, array in arrays.items()]
+    arrays = {name: array for name, array in arrays.items() if array.size}
+    node = helper.make_node(op_type, names, ["y"], **attributes)
     graph = helper.make_graph(
         [node],
         op_type,
@@ -119,6 +126,41 @@ def named(*fields: str) -> Any:
     )
 
 
+def squared_difference(op: ops.SquaredDifference, x: Array, y: Array) -> Array:
+    """ONNX has no such operator."""
+    difference = onnxruntime_result("Sub", [x, y], {})
+    return onnxruntime_result("Mul", [difference, difference], {})
+
+
+def resize(op: ops.Resize, x: Array) -> Array:
+    names = {
+        "half-pixel": "half_pixel",
+        "pytorch-half-pixel": "pytorch_half_pixel",
+        "tf-half-pixel": "tf_half_pixel_for_nn",
+        "asymmetric": "asymmetric",
+        "align-corners": "align_corners",
+    }
+    none = np.zeros(0, np.float32)
+    if op.scale:
+        sizes = {"roi": none, "scales": np.array([1, 1, *op.scale], np.float32)}
+    else:
+        sizes = {
+            "roi": none,
+            "scales": none,
+            "sizes": ints(len(x), x.shape[-1], *op.size),
+        }
+    return channels_last(
+        onnxruntime_result(
+            "Resize",
+            [channels_first(x)],
+            sizes,
+            mode=op.mode.value,
+            coordinate_transformation_mode=names[op.coordinates.value],
+            nearest_mode=op.nearest.value.replace("-", "_"),
+        )
+    )
+
+
 REFERENCES = {
     ops.Conv: conv,
     ops.Gemm: gemm,
@@ -134,6 +176,21 @@ REFERENCES = {
     ops.LeakyRelu: named("alpha"),
     ops.HardSigmoid: named("alpha", "beta"),
     ops.Softmax: named("axis"),
+    ops.Tanh: named(),
+    ops.Exp: named(),
+    ops.Elu: named("alpha"),
+    ops.PRelu: named(),
+    ops.Identity: named(),
+    ops.Gelu: lambda op, x: onnxruntime_result(
+        "Gelu", [x], {}, approximate="tanh" if op.approximate else "none"
+    ),
+    ops.Minimum: lambda op, x, y: onnxruntime_result("Min", [x, y], {}),
+    ops.Maximum: lambda op, x, y: onnxruntime_result("Max", [x, y], {}),
+    ops.SquaredDifference: squared_difference,
+    ops.Resize: resize,
+    ops.ReduceSum: lambda op, x: onnxruntime_result(
+        "ReduceSum", [x], {"axes": ints(*op.axes)}, keepdims=int(op.keepdims)
+    ),
     ops.Concat: named("axis"),
     ops.Transpose: named("perm"),
     ops.Clip: lambda op, x: onnxruntime_result(
@@ -166,4 +223,6 @@ def test_float_kernel_agrees_with_onnxruntime(case: Case):
     found = np.asarray(kernel(*operands))
     assert found.dtype == np.float32
     assert found.shape == expected.shape
+    if isinstance(case.op, ops.Resize):
+        np.testing.assert_array_equal(found, expected)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)

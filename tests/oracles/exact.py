@@ -12,27 +12,31 @@ from hypothesis import strategies as st
 HALF = Fraction(1, 2)
 
 
+# Each mode by its textbook definition.
+_ROUNDED = {
+    "half-even": round,
+    "half-odd": lambda v: floor(v) | 1 if (v - floor(v)) == HALF else floor(v + HALF),
+    "half-away": lambda v: _sign(v) * floor(abs(v) + HALF),
+    "half-up": lambda v: floor(v + HALF),
+    "half-down": lambda v: ceil(v - HALF),
+    "half-toward-zero": lambda v: _sign(v) * ceil(abs(v) - HALF),
+    "floor": floor,
+    "ceil": ceil,
+    "toward-zero": int,
+    "away-from-zero": lambda v: _sign(v) * ceil(abs(v)),
+    "truncate-magnitude": lambda v: floor(v) + (v < 0),
+    "jam": lambda v: floor(v) | 1,
+    "jam-unbiased": lambda v: floor(v) if v == floor(v) else floor(v) | 1,
+}
+
+
+def _sign(value: Fraction) -> int:
+    return -1 if value < 0 else 1
+
+
 def round_exactly(value: Fraction, mode: str) -> int:
-    """`value` rounded to an integer by the textbook definition of `mode`."""
-    sign = -1 if value < 0 else 1
-    match mode:
-        case "half-even":
-            return round(value)
-        case "half-away":
-            return sign * floor(abs(value) + HALF)
-        case "half-up":
-            return floor(value + HALF)
-        case "half-down":
-            return ceil(value - HALF)
-        case "half-toward-zero":
-            return sign * ceil(abs(value) - HALF)
-        case "floor":
-            return floor(value)
-        case "ceil":
-            return ceil(value)
-        case "toward-zero":
-            return int(value)
-    raise ValueError(mode)
+    """`value` rounded to an integer."""
+    return _ROUNDED[mode](value)
 
 
 def bring_inside(value: int, bits: int, signed: bool, mode: str) -> int:

@@ -12,8 +12,9 @@ from typing import Any, Final
 import numpy as np
 
 from emu import ops
-from emu.fixedpoint import Accumulator, Overflow
+from emu.fixedpoint import Overflow, QuantizeRule, Rounding
 from emu.graph import Graph
+from tests.oracles import layers
 from tests.oracles.arithmetic import (
     fit,
     fit_bits,
@@ -23,6 +24,12 @@ from tests.oracles.arithmetic import (
     scale_single,
     to_integers,
 )
+from tests.oracles.detection import detection_postprocess
+from tests.oracles.dynamic import OPS as DYNAMICS
+from tests.oracles.engines import ENGINES
+from tests.oracles.integer import OPS as INTEGERS
+from tests.oracles.rearrange import OPS as REARRANGES
+from tests.oracles.sums import OPS as SUMS
 
 Array = np.ndarray[Any, Any]
 Pair = tuple[int, int]
@@ -82,15 +89,10 @@ def _windows(
             yield (i, j), x[:, rows][:, :, columns]
 
 
-# -- sums of products -----------------------------------------------------------------
+# -- float layers ---------------------------------------------------------------------
 
 
-def _register(exact: Array, accumulator: Accumulator) -> Array:
-    held = fit_bits(exact, accumulator.bits, accumulator.overflow)
-    return held.astype(np.int32 if accumulator.bits <= 32 else np.int64)
-
-
-def _grouped(x: Array, w: Array, op: ops.Conv2d | ops.Conv) -> Array:
+def _grouped(x: Array, w: Array, op: ops.Conv) -> Array:
     """Convolution with groups of an already padded image, in the dtype of x and w."""
     kh, kw, depth, co = w.shape
     width = co // op.groups
@@ -102,28 +104,6 @@ def _grouped(x: Array, w: Array, op: ops.Conv2d | ops.Conv) -> Array:
             total = total + channels @ w[i, j, :, g * width : (g + 1) * width]
         parts.append(total)
     return np.concatenate(parts, axis=-1)
-
-
-def conv2d(op: ops.Conv2d, x: Array, w: Array, bias: Array) -> Array:
-    centred = _image(x.astype(np.int64) - op.x_zero_point, op.padding, 0)
-    sums = _grouped(centred, w.astype(np.int64), op)
-    return _register(sums + bias.astype(np.int64), op.accumulator)
-
-
-def depthwise_conv2d(op: ops.DepthwiseConv2d, x: Array, w: Array, bias: Array) -> Array:
-    centred = _image(x.astype(np.int64) - op.x_zero_point, op.padding, 0)
-    kh, kw, channels, count = w.shape
-    weights = w.astype(np.int64)
-    total: Any = 0
-    for (i, j), pixels in _windows(centred, (kh, kw), op.stride, op.dilation):
-        total = total + pixels[..., :, None] * weights[i, j]
-    sums = total.reshape(*total.shape[:3], channels * count)
-    return _register(sums + bias.astype(np.int64), op.accumulator)
-
-
-def matmul(op: ops.MatMul, x: Array, w: Array, bias: Array) -> Array:
-    sums = (x.astype(np.int64) - op.x_zero_point) @ w.astype(np.int64)
-    return _register(sums + bias.astype(np.int64), op.accumulator)
 
 
 def conv(op: ops.Conv, x: Array, w: Array, bias: Array | None = None) -> Array:
@@ -158,7 +138,8 @@ def sub(op: ops.Sub, x: Array, y: Array) -> Array:
 
 
 def mul(op: ops.Mul, x: Array, y: Array) -> Array:
-    return _either(x, y, lambda a, b: a * b)
+    half = (1 << op.shift) >> 1
+    return _either(x, y, lambda a, b: (a * b + half) >> op.shift if op.shift else a * b)
 
 
 def clamp(op: ops.Clamp, x: Array) -> Array:
@@ -232,7 +213,14 @@ def reciprocal(count: int) -> Pair:
 
 
 def avg_pool2d(op: ops.AvgPool2d, x: Array) -> Array:
-    sums, counts = _sums_and_counts(op, x.astype(np.int64) - op.zero_point)
+    z = op.zero_point if op.x_zero_point is None else op.x_zero_point
+    sums, counts = _sums_and_counts(op, x.astype(np.int64) - z)
+    if op.style is ops.AverageStyle.HALF_AWAY:
+        sizes = (2 * abs(sums) + counts) // (2 * counts)
+        mean = np.sign(sums) * sizes + op.zero_point
+        return fit(mean, op.format.min, op.format.max, Overflow.SATURATE).astype(
+            x.dtype
+        )
     pairs = np.array([reciprocal(int(c)) for c in counts.flat], object)
     multiplier, shift = (pairs[:, i].reshape(counts.shape) for i in (0, 1))
     mean = scale_single(integers(sums), multiplier, shift) + op.zero_point
@@ -245,6 +233,9 @@ def reduce_mean(op: ops.ReduceMean, x: Array) -> Array:
 
 
 def reduce_sum(op: ops.ReduceSum, x: Array) -> Array:
+    if x.dtype.kind == "f":
+        sums = x.astype(np.float64).sum(axis=op.axes, keepdims=op.keepdims)
+        return np.asarray(sums, np.float32)
     centred = integers(x) - op.x_zero_point
     sums = np.sum(centred, axis=op.axes, keepdims=op.keepdims)
     return fit_bits(sums, 32, Overflow.WRAP).astype(np.int32)
@@ -254,6 +245,8 @@ def reduce_sum(op: ops.ReduceSum, x: Array) -> Array:
 
 
 def reshape(op: ops.Reshape, x: Array) -> Array:
+    if not op.keep_batch:
+        return x.reshape(op.shape)
     return np.stack([sample.reshape(op.shape) for sample in x])
 
 
@@ -273,8 +266,13 @@ def pad(op: ops.Pad, x: Array) -> Array:
 
 
 def rescale(op: ops.Rescale, x: Array, multiplier: Array, shift: Array) -> Array:
-    centred = integers(x) - op.x_zero_point
-    moved = scale_integers(centred, multiplier, shift, op.scheme) + op.zero_point
+    centred = (integers(x) - op.x_zero_point) * 2**op.x_left_shift
+    if op.rounding is Rounding.HALF_UP:
+        scaled = scale_integers(centred, multiplier, shift, op.scheme)
+    else:
+        reals = centred.astype(np.float64) * 0.5 ** shift.astype(np.float64)
+        scaled = to_integers(round_real(reals, op.rounding, op.seed))
+    moved = scaled + op.zero_point
     held = fit(moved, op.format.min, op.format.max, op.overflow)
     return held.astype(op.format.dtype)
 
@@ -287,9 +285,15 @@ def _along(values: tuple[Any, ...], axis: int | None, rank: int) -> Array:
 
 
 def quantize(op: ops.Quantize, x: Array) -> Array:
+    """In NumPy's float32, which rounds each operation by itself."""
     scale = _along(op.qparams.scale, op.qparams.axis, x.ndim).astype(np.float32)
     zero_point = _along(op.qparams.zero_point, op.qparams.axis, x.ndim)
-    steps = to_integers(round_real(x / scale, op.rounding))
+    rule, one = op.rule, np.float32(1)
+    by_reciprocal = rule in (QuantizeRule.RECIPROCAL, QuantizeRule.MULTIPLY_ADD)
+    reals = x * (one / scale) if by_reciprocal else x / scale
+    if rule in (QuantizeRule.OFFSET_THEN_ROUND, QuantizeRule.MULTIPLY_ADD):
+        reals, zero_point = reals + zero_point.astype(np.float32), 0
+    steps = to_integers(round_real(reals, op.rounding, op.seed))
     held = fit(steps + zero_point, op.format.min, op.format.max, op.overflow)
     return held.astype(op.format.dtype)
 
@@ -302,10 +306,8 @@ def dequantize(op: ops.Dequantize, x: Array) -> Array:
 
 OPS: Final[dict[type[ops.Op], Callable[..., Array]]] = {
     ops.Conv: conv,
-    ops.Conv2d: conv2d,
-    ops.DepthwiseConv2d: depthwise_conv2d,
     ops.Gemm: gemm,
-    ops.MatMul: matmul,
+    **SUMS,
     ops.Add: add,
     ops.Sub: sub,
     ops.Mul: mul,
@@ -317,6 +319,18 @@ OPS: Final[dict[type[ops.Op], Callable[..., Array]]] = {
         lambda op, x: np.minimum(np.maximum(op.alpha * x + op.beta, 0), 1)
     ),
     ops.HardSwish: _float(lambda op, x: x * np.minimum(np.maximum(x / 6 + 0.5, 0), 1)),
+    ops.Tanh: _float(lambda op, x: np.tanh(x)),
+    ops.Exp: _float(lambda op, x: np.exp(x)),
+    ops.Elu: _float(layers.elu),
+    ops.Gelu: _float(layers.gelu),
+    ops.PRelu: layers.prelu,
+    ops.Minimum: lambda op, x, y: np.where(x < y, x, y),
+    ops.Maximum: lambda op, x, y: np.where(x > y, x, y),
+    ops.SquaredDifference: lambda op, x, y: _either(
+        x, y, lambda a, b: (a - b) * (a - b)
+    ),
+    ops.Resize: layers.resize,
+    ops.Identity: layers.identity,
     ops.Softmax: _float(_softmax),
     ops.Clamp: clamp,
     ops.Table: table,
@@ -330,7 +344,12 @@ OPS: Final[dict[type[ops.Op], Callable[..., Array]]] = {
     ops.Transpose: transpose,
     ops.Concat: concat,
     ops.Pad: pad,
+    **REARRANGES,
+    **INTEGERS,
+    **DYNAMICS,
+    **ENGINES,
     ops.Rescale: rescale,
     ops.Quantize: quantize,
     ops.Dequantize: dequantize,
+    ops.DetectionPostprocess: detection_postprocess,
 }

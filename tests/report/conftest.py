@@ -85,6 +85,7 @@ def gate() -> GateResult:
         case=Case(id="c", model="m"),
         data="d",
         calibration="e",
+        target="generic-int8",
         fp32=classified(171),
         quantized=classified(170),
         layers=made_up_layers(),

@@ -1,0 +1,231 @@
+"""Where the numbers of a lowering come from: the protocol, and calibration as a source.
+
+A lowering asks for the integer form of each float tensor. Calibration gives it from
+observed ranges; a file that is already quantized states it (`emu.quantize.stated`).
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Final, Protocol, runtime_checkable
+
+import numpy as np
+
+from emu.calibrate import Calibration, Range
+from emu.errors import ConfigError, UnsupportedError
+from emu.fixedpoint import IntFormat, QParams
+from emu.graph import Golden, Graph, Node, Tensor, producers
+from emu.ops import (
+    Add,
+    Conv,
+    Gemm,
+    HardSigmoid,
+    Mul,
+    Op,
+    Quantize,
+    Sigmoid,
+    Softmax,
+    Sub,
+)
+from emu.quantize.bias import corrected_bias
+from emu.quantize.parameters import (
+    Form,
+    QuantizedWeights,
+    activation_qparams,
+    fixed_point_weights,
+    quantize_weights,
+    to_integers,
+)
+from emu.quantize.recipe import Recipe, layer_settings
+from emu.targets import ActivationFormat, Target
+
+
+@runtime_checkable
+class Source(Protocol):
+    """What a lowering needs to know of a float Graph's numbers."""
+
+    def form(self, tensor: str) -> Form:
+        """The integer form of a float tensor; ConfigError if there is none."""
+        ...
+
+    def quantize(self, tensor: str) -> Quantize:
+        """The operator that makes the integer form of a tensor from its reals."""
+        ...
+
+    def is_integer(self, node: Node, result: str) -> bool:
+        """Whether a layer is to run on integers; `result` is its last tensor."""
+        ...
+
+    def is_quantized(self, tensor: str) -> bool:
+        """Whether the result of a float layer passes on through its integer form."""
+        ...
+
+    def constant(self, tensor: str) -> tuple[np.ndarray, Form]:
+        """A float constant that is an operand like any other, as integers."""
+        ...
+
+    def weights(self, node: Node, x: Form) -> QuantizedWeights:
+        """Integer weights and bias of a layer that sums products."""
+        ...
+
+    def integer_name(self, tensor: str) -> str:
+        """What the integer form of a float tensor is called."""
+        ...
+
+    def real_name(self, tensor: str) -> str:
+        """What the reals of a float tensor are called."""
+        ...
+
+    def golden(self, tensor: str) -> Golden | None:
+        """The tensor of the source model that an integer form stands for."""
+        ...
+
+    def fuses(self, node: Node) -> bool:
+        """Whether a layer merges with the Relu or Clip that alone reads it."""
+        ...
+
+    def integer_input(self, name: str) -> Tensor | None:
+        """What an input of the result is if it is integers, else None."""
+        ...
+
+
+# Layers whose result goes through a rescale.
+_RESCALING: Final = (Conv, Gemm, Add, Sub, Mul)
+# The range of these is known without looking.
+_KNOWN_RANGES: Final[Mapping[type[Op], Range]] = MappingProxyType(
+    {
+        Sigmoid: Range(low=0.0, high=1.0),
+        HardSigmoid: Range(low=0.0, high=1.0),
+        # Scale 1/256 in 8 bits, as LiteRT's softmax demands.
+        Softmax: Range(low=0.0, high=255 / 256),
+    }
+)
+
+
+def edge_operator(form: Form, edge: ActivationFormat) -> Quantize:
+    """Reals to integers as a target does it."""
+    return Quantize(
+        format=form.format,
+        qparams=form.qparams,
+        rounding=edge.rounding,
+        overflow=form.overflow,
+        rule=edge.rule,
+    )
+
+
+class Calibrated:
+    """Parameters from observed ranges, a recipe and a target."""
+
+    def __init__(
+        self, graph: Graph, calibration: Calibration, recipe: Recipe, target: Target
+    ) -> None:
+        """Nothing is computed before it is asked for."""
+        self.graph = graph
+        self.calibration = calibration
+        self.target = target
+        self.settings = layer_settings(recipe, graph)
+        self.makers = producers(graph)
+
+    @property
+    def format(self) -> IntFormat:
+        """The format of activations."""
+        return IntFormat(self.target.activation.bits, self.target.activation.signed)
+
+    def form(self, tensor: str) -> Form:
+        """From the range that was observed, or that the layer kind implies."""
+        fraction = self.target.activation.fraction_bits
+        if fraction is not None:
+            qparams = QParams((2.0**-fraction,), (0,))
+            return Form(self.format, qparams, self.target.activation.overflow)
+        maker = self.makers.get(tensor)
+        known = _KNOWN_RANGES.get(type(maker.op)) if maker else None
+        choice = self.settings[tensor].activation
+        symmetric = (
+            choice == "symmetric" if choice else self.target.activation.symmetric
+        )
+        found = known or self.calibration.ranges.get(tensor)
+        if found is None:
+            raise ConfigError(f"calibration gave no range for tensor {tensor!r}")
+        qparams = activation_qparams(found, self.format, symmetric=symmetric)
+        return Form(self.format, qparams, self.target.activation.overflow)
+
+    def quantize(self, tensor: str) -> Quantize:
+        """As the target has it."""
+        form = self.form(tensor)
+        return edge_operator(form, self.target.activation)
+
+    def is_integer(self, node: Node, result: str) -> bool:
+        """Unless the recipe excludes the layer."""
+        del result
+        return self.settings[node.output].execute != "float"
+
+    def is_quantized(self, tensor: str) -> bool:
+        """Reals stay reals until a layer wants integers."""
+        del tensor
+        return False
+
+    def constant(self, tensor: str) -> tuple[np.ndarray, Form]:
+        """By the range of its values, if the target has no fixed scale."""
+        values = self.graph.constants[tensor]
+        if self.target.activation.fraction_bits is not None:
+            form = self.form(tensor)
+            edge = self.target.activation
+            return to_integers(values, form.qparams, form.format, edge.rounding), form
+        found = Range(low=float(values.min()), high=float(values.max()))
+        qparams = activation_qparams(
+            found, self.format, symmetric=self.target.activation.symmetric
+        )
+        form = Form(self.format, qparams)
+        return to_integers(values, qparams, self.format), form
+
+    def weights(self, node: Node, x: Form) -> QuantizedWeights:
+        """Symmetric weights as the target has them, with bias correction if asked."""
+        source, *operands = node.inputs
+        weights = self.graph.constants.get(operands[0])
+        if weights is None:
+            raise UnsupportedError("the weights must be constant", where=node.name)
+        bias = self.graph.constants[operands[1]] if len(operands) > 1 else None
+        settings, form = self.settings[node.output], self.target.weight
+        if form.fraction_bits is not None:
+            return fixed_point_weights(
+                weights,
+                bias,
+                x.scale,
+                Form(IntFormat(form.bits), QParams((2.0**-form.fraction_bits,), (0,))),
+                form.rounding,
+            )
+        choice = settings.weights
+        quantize = partial(
+            quantize_weights,
+            x_scale=x.scale,
+            fmt=IntFormat(form.bits),
+            narrow=form.narrow,
+            per_channel=choice == "per-channel" if choice else form.per_channel,
+            bias_bits=min(self.target.bias.bits, self.target.accumulator.bits),
+        )
+        quantized = quantize(weights, bias)
+        if settings.bias_correction:
+            mean = self.calibration.means[source]
+            bias = corrected_bias(node.op, mean, weights, bias, quantized)
+            quantized = quantize(weights, bias)
+        return quantized
+
+    def integer_name(self, tensor: str) -> str:
+        """`tensor:q`."""
+        return f"{tensor}:q"
+
+    def real_name(self, tensor: str) -> str:
+        """The tensor's own name."""
+        return tensor
+
+    def golden(self, tensor: str) -> Golden | None:
+        """That of the float tensor."""
+        return self.graph.tensors[tensor].golden
+
+    def fuses(self, node: Node) -> bool:
+        """Where a rescale ends the layer: a clamp can follow it at no cost."""
+        return isinstance(node.op, _RESCALING)
+
+    def integer_input(self, name: str) -> Tensor | None:
+        """Inputs stay float."""
+        del name

@@ -1,0 +1,105 @@
+"""The pixels and shares of a resized axis, as each engine computes them."""
+
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float32, Int, Int32
+
+from emu.errors import ConfigError
+from emu.fixedpoint import Rounding
+from emu.ops import Coordinates, Interpolation, Resize, ResizeInteger
+from emu.targets import ResizeStyle
+
+_BITS: Final = {ResizeStyle.LITERT: 10, ResizeStyle.XNNPACK: 11}
+_ROUNDINGS: Final = {
+    ResizeStyle.LITERT: Rounding.HALF_AWAY,
+    ResizeStyle.XNNPACK: Rounding.HALF_UP,
+}
+_COORDINATES: Final = (
+    Coordinates.HALF_PIXEL,
+    Coordinates.TF_HALF_PIXEL,
+    Coordinates.ASYMMETRIC,
+    Coordinates.ALIGN_CORNERS,
+)
+
+
+def build_resize(
+    op: Resize, style: ResizeStyle, size: tuple[int, int]
+) -> tuple[ResizeInteger, Int32[np.ndarray, "3 oh"], Int32[np.ndarray, "3 ow"]]:
+    """The integer operator of a float Resize of an image of `size`, and its operands.
+
+    Raises ConfigError for coordinates that TFLite has not.
+    """
+    if op.coordinates not in _COORDINATES or op.scale is not None:
+        raise ConfigError(
+            f"no integer resize with coordinates {op.coordinates.value!r} and stated "
+            f"scales {op.scale}"
+        )
+    rows, columns = (
+        _taps(op, style, inner, outer)
+        for inner, outer in zip(size, op.size, strict=True)
+    )
+    made = ResizeInteger(bits=_BITS[style], rounding=_ROUNDINGS[style])
+    return made, rows, columns
+
+
+def _taps(
+    op: Resize, style: ResizeStyle, inner: int, outer: int
+) -> Int32[np.ndarray, "3 o"]:
+    if op.mode is Interpolation.NEAREST:
+        pixel = _nearest(op.coordinates, inner, outer)
+        return np.stack([pixel, pixel, np.zeros_like(pixel)]).astype(np.int32)
+    if style is ResizeStyle.LITERT:
+        return _fixed(op.coordinates, inner, outer)
+    return _single(op.coordinates, inner, outer)
+
+
+def _nearest(way: Coordinates, inner: int, outer: int) -> Int[np.ndarray, " o"]:
+    """LiteRT internal/reference/resize_nearest_neighbor.h, in float32."""
+    corners = way is Coordinates.ALIGN_CORNERS
+    scale = _scale(corners, inner, outer)
+    half = np.float32(0.5 if way is Coordinates.TF_HALF_PIXEL else 0.0)
+    at = (np.arange(outer).astype(np.float32) + half) * scale
+    # No coordinate is negative: half away is half up.
+    pixel = np.floor(at.astype(np.float64) + 0.5) if corners else np.floor(at)
+    return np.clip(pixel, 0, inner - 1).astype(np.int64)
+
+
+def _scale(corners: bool, inner: int, outer: int) -> np.float32:
+    if corners and outer > 1:
+        return np.float32(inner - 1) / np.float32(outer - 1)
+    return np.float32(inner) / np.float32(outer)
+
+
+def _fixed(way: Coordinates, inner: int, outer: int) -> Int32[np.ndarray, "3 o"]:
+    """LiteRT internal/reference/resize_bilinear.h: coordinates of 10 fraction bits."""
+    less = int(way is Coordinates.ALIGN_CORNERS and outer > 1)
+    over, under = inner - less, outer - less
+    step = (1024 * over + under // 2) // under
+    at = np.arange(outer, dtype=np.int64) * step
+    if way is Coordinates.HALF_PIXEL:
+        at = at + step // 2 - 512
+    at = np.maximum(at, 0)
+    first = np.minimum(at >> 10, inner - 1)
+    return _stacked(first, at - (first << 10), inner)
+
+
+def _single(way: Coordinates, inner: int, outer: int) -> Int32[np.ndarray, "3 o"]:
+    """XNNPACK src/indirection.c (q11): float32 coordinates, shares of 11 bits."""
+    scale = _scale(way is Coordinates.ALIGN_CORNERS, inner, outer)
+    at: Float32[np.ndarray, " o"] = np.arange(outer).astype(np.float32) * scale
+    if way is Coordinates.HALF_PIXEL:
+        at = at + (np.float32(0.5) * scale - np.float32(0.5))
+    at = np.clip(at, np.float32(0), np.float32(inner - 1))
+    first = at.astype(np.int64)
+    share = np.rint((at - first.astype(np.float32)) * np.float32(2048))
+    return _stacked(first, share.astype(np.int64), inner)
+
+
+def _stacked(
+    first: Int[np.ndarray, " o"], share: Int[np.ndarray, " o"], inner: int
+) -> Int32[np.ndarray, "3 o"]:
+    second = np.minimum(first + 1, inner - 1)
+    # Beyond the edge both pixels are the edge, whatever the share.
+    share = np.where(second == first, 0, share)
+    return np.stack([first, second, share]).astype(np.int32)

@@ -1,0 +1,116 @@
+"""Layers that sum products: to accumulators, then a rescale per output channel."""
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from emu.graph import Node
+from emu.ops import (
+    BatchMatMul,
+    Conv,
+    Conv2d,
+    ConvTranspose,
+    DepthwiseConv2d,
+    MatMul,
+    Op,
+    TransposeConv2d,
+)
+from emu.quantize.lower import Lowering
+from emu.quantize.parameters import Form, QuantizedWeights
+
+
+def lower_weighted(state: Lowering, node: Node) -> None:
+    """Conv or Gemm."""
+    x = state.integer(node.inputs[0], node.name)
+    quantized = state.source.weights(node, state.form(x))
+    op, integers = _sum_of_products(
+        state, node.op, state.form(x), quantized.weights, quantized.zero_point
+    )
+    _accumulate(state, node, x, op, replace(quantized, weights=integers))
+
+
+def lower_transposed(state: Lowering, node: Node) -> None:
+    """ConvTranspose: its padding cuts what TOSA's out_pad lengthens."""
+    layer = cast(ConvTranspose, node.op)
+    x = state.integer(node.inputs[0], node.name)
+    form = state.form(x)
+    quantized = state.source.weights(node, form)
+    (top, bottom), (left, right) = layer.padding
+    below, beside = layer.output_padding
+    op = TransposeConv2d(
+        stride=layer.stride,
+        out_pad=((-top, below - bottom), (-left, beside - right)),
+        dilation=layer.dilation,
+        groups=layer.groups,
+        x_zero_point=form.zero_point,
+        w_zero_point=quantized.zero_point,
+        accumulator=state.accumulator(form.format),
+    )
+    _accumulate(state, node, x, op, quantized)
+
+
+def lower_batch_product(state: Lowering, node: Node) -> None:
+    """BatchGemm: the product of two computed tensors."""
+    operands = tuple(state.integer(name, node.name) for name in node.inputs)
+    x, y = (state.form(operand) for operand in operands)
+    op = BatchMatMul(
+        x_zero_point=x.zero_point,
+        y_zero_point=y.zero_point,
+        accumulator=state.accumulator(x.format),
+    )
+    acc = state.scratch(op, operands, node, "acc")
+    form = state.source.form(state.result(node))
+    state.rescaled(node, acc, state.factor(node, x, y.scale, form), form)
+
+
+def _accumulate(
+    state: Lowering, node: Node, x: str, op: Op, quantized: QuantizedWeights
+) -> None:
+    """The sum of products and what follows it."""
+    result = state.result(node)
+    operands = (
+        x,
+        state.builder.constant(f"{result}:weights", quantized.weights),
+        state.builder.constant(f"{result}:bias", quantized.bias),
+    )
+    acc = state.scratch(op, operands, node, "acc")
+    form = state.source.form(result)
+    scale = state.factor(node, state.form(x), quantized.scale, form)
+    per_tensor = bool(np.all(scale == scale[0]))
+    state.rescaled(node, acc, scale[:1] if per_tensor else scale, form)
+
+
+def _sum_of_products(
+    state: Lowering, op: Op, x: Form, weights: np.ndarray, w_zero_point: int
+) -> tuple[Op, np.ndarray]:
+    """The accumulating operator for a Conv or Gemm, and its weights' layout."""
+    accumulator = state.accumulator(x.format)
+    if not isinstance(op, Conv):
+        dense = MatMul(
+            x_zero_point=x.zero_point,
+            w_zero_point=w_zero_point,
+            accumulator=accumulator,
+        )
+        return dense, weights
+    kh, kw, per_group, co = weights.shape
+    if per_group == 1 and op.groups > 1:
+        depthwise = DepthwiseConv2d(
+            stride=op.stride,
+            padding=op.padding,
+            dilation=op.dilation,
+            x_zero_point=x.zero_point,
+            w_zero_point=w_zero_point,
+            accumulator=accumulator,
+        )
+        return depthwise, weights.reshape(kh, kw, op.groups, co // op.groups)
+    ordinary = Conv2d(
+        stride=op.stride,
+        padding=op.padding,
+        dilation=op.dilation,
+        groups=op.groups,
+        x_zero_point=x.zero_point,
+        w_zero_point=w_zero_point,
+        accumulator=accumulator,
+    )
+    return ordinary, weights

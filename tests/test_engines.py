@@ -1,0 +1,77 @@
+"""Real quantized files, every tensor bit for bit against the engines that run them.
+
+Needs the measuring data (EMU_DATA); what is absent is reported as skipped with that
+reason.
+"""
+
+import os
+
+import pytest
+
+from emu.evaluate import find_model, lower_entry, open_model
+from emu.evaluate.against import compare_against
+from emu.targets import find_target
+
+pytestmark = [
+    pytest.mark.data,
+    pytest.mark.skipif("EMU_DATA" not in os.environ, reason="EMU_DATA is not set"),
+]
+
+REFERENCE = ("tflite-reference", "litert-ref")
+OPTIMIZED = ("tflite-optimized", "litert")
+XNNPACK = ("tflite-xnnpack", "litert-xnnpack")
+
+# Model, (target, engine), real samples, tensors that must be compared at least.
+CASES = [
+    ("resnet8_int8", REFERENCE, 64, 16),
+    ("resnet8_int8", OPTIMIZED, 64, 16),
+    ("resnet8_int8", XNNPACK, 64, 1),
+    ("resnet8_large_int8", REFERENCE, 64, 16),
+    ("resnet8_large_int8", OPTIMIZED, 64, 16),
+    ("resnet8_large_int8", XNNPACK, 64, 1),
+    ("vww_int8", REFERENCE, 64, 31),
+    ("vww_int8", OPTIMIZED, 64, 31),
+    ("vww_int8", XNNPACK, 64, 1),
+    ("kws_int8", REFERENCE, 64, 13),
+    ("kws_int8", OPTIMIZED, 64, 13),
+    ("kws_int8", XNNPACK, 64, 1),
+    ("ad_int8", REFERENCE, 64, 10),
+    ("ad_int8", OPTIMIZED, 64, 10),
+    ("ad_int8", XNNPACK, 64, 1),
+    ("mobilenet_v1_0.25_uint8", REFERENCE, 8, 31),
+    ("mobilenet_v1_0.25_uint8", OPTIMIZED, 8, 31),
+    ("mobilenet_v1_0.25_uint8", XNNPACK, 8, 1),
+    ("mobilenet_v2_uint8", REFERENCE, 8, 65),
+    ("mobilenet_v2_uint8", OPTIMIZED, 8, 65),
+    ("mobilenet_v2_uint8", XNNPACK, 8, 1),
+    ("ssd_mobilenet_v1_uint8", REFERENCE, 8, 60),
+    ("ssd_mobilenet_v1_uint8", OPTIMIZED, 8, 60),
+    ("ssd_mobilenet_v1_uint8", XNNPACK, 8, 4),
+    ("squeezenet_ort_int8", ("onnxruntime", "onnxruntime"), 8, 60),
+    ("squeezenet_ort_int8", ("onnxruntime", "onnxruntime-optimized"), 8, 1),
+]
+
+# Differences that are explained: tensors that may differ, and what is known of them.
+EXPLAINED: dict[tuple[str, str], dict[str, int]] = {}
+
+
+@pytest.mark.parametrize(
+    ("model", "pair", "samples", "least"),
+    CASES,
+    ids=[f"{model}-{engine}" for model, (_, engine), _, _ in CASES],
+)
+def test_every_tensor_of_a_quantized_file_equals_the_engines(
+    model, pair, samples, least
+):
+    target, engine = pair
+    entry, graph = open_model(find_model(model))
+    program = lower_entry(entry, graph, find_target(target))
+    # The autoencoder's samples are 196 rows each.
+    data = f"{entry.data}[:1]" if model == "ad_int8" else None
+    report, _ = compare_against(
+        program, entry, engine, data=data, samples=samples, batch_size=samples
+    )
+    assert len(report.rows) >= least
+    assert report.samples >= samples
+    found = {row.name: row.differing for row in report.rows if row.differing}
+    assert found == EXPLAINED.get((model, engine), {})
