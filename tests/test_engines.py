@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from emu.compare import AgainstReport
 from emu.evaluate import find_model, lower_entry, open_model
 from emu.evaluate.against import compare_against
 from emu.targets import find_target
@@ -20,6 +21,7 @@ pytestmark = [
 REFERENCE = ("tflite-reference", "litert-ref")
 OPTIMIZED = ("tflite-optimized", "litert")
 XNNPACK = ("tflite-xnnpack", "litert-xnnpack")
+FUSED = ("onnxruntime", "onnxruntime-optimized")
 
 # Model, (target, engine), real samples, tensors that must be compared at least.
 CASES = [
@@ -47,12 +49,21 @@ CASES = [
     ("ssd_mobilenet_v1_uint8", REFERENCE, 8, 60),
     ("ssd_mobilenet_v1_uint8", OPTIMIZED, 8, 60),
     ("ssd_mobilenet_v1_uint8", XNNPACK, 8, 4),
-    ("squeezenet_ort_int8", ("onnxruntime", "onnxruntime"), 8, 60),
-    ("squeezenet_ort_int8", ("onnxruntime", "onnxruntime-optimized"), 8, 1),
+    ("squeezenet_ort_int8", FUSED, 8, 42),
 ]
 
-# Differences that are explained: tensors that may differ, and what is known of them.
-EXPLAINED: dict[tuple[str, str], dict[str, int]] = {}
+
+def compared(model: str, pair: tuple[str, str], samples: int) -> AgainstReport:
+    target, engine = pair
+    entry, graph = open_model(find_model(model))
+    program = lower_entry(entry, graph, find_target(target))
+    # The autoencoder's samples are 196 rows each.
+    data = f"{entry.data}[:1]" if model == "ad_int8" else None
+    report, _ = compare_against(
+        program, entry, engine, data=data, samples=samples, batch_size=samples
+    )
+    assert report.samples >= samples
+    return report
 
 
 @pytest.mark.parametrize(
@@ -63,15 +74,18 @@ EXPLAINED: dict[tuple[str, str], dict[str, int]] = {}
 def test_every_tensor_of_a_quantized_file_equals_the_engines(
     model, pair, samples, least
 ):
-    target, engine = pair
-    entry, graph = open_model(find_model(model))
-    program = lower_entry(entry, graph, find_target(target))
-    # The autoencoder's samples are 196 rows each.
-    data = f"{entry.data}[:1]" if model == "ad_int8" else None
-    report, _ = compare_against(
-        program, entry, engine, data=data, samples=samples, batch_size=samples
-    )
+    report = compared(model, pair, samples)
     assert len(report.rows) >= least
-    assert report.samples >= samples
-    found = {row.name: row.differing for row in report.rows if row.differing}
-    assert found == EXPLAINED.get((model, engine), {})
+    assert {row.name: row.differing for row in report.rows if row.differing} == {}
+
+
+def test_without_optimizations_onnxruntime_computes_qdq_files_in_float():
+    """So a float32 sum that should be half-way between two steps may go either way.
+
+    That is seen first in single elements, off by one; later layers spread it.
+    """
+    report = compared("squeezenet_ort_int8", ("onnxruntime", "onnxruntime"), 4)
+    first = report.first_divergence
+    assert first
+    assert first.max_lsb == 1
+    assert first.differing <= 1e-5 * first.elements

@@ -27,7 +27,9 @@ from emu.ops import (
     Op,
     Pad,
     PRelu,
+    ReduceMax,
     ReduceMean,
+    ReduceMin,
     ReduceSum,
     Relu,
     Reshape,
@@ -142,7 +144,10 @@ def more_layers(zoo: ZooBuilder, x: str, y: str) -> str:
     bent = add(PRelu(), add(BatchGemm(), bent, part, to="products"), slopes, to="prelu")
     total = add(ReduceSum(axes=(1,)), bent, to="total")
     raised = add(Add(), bent, total, to="raised")
-    return add(Reverse(axis=1), raised, to="turned")
+    top = add(ReduceMax(axis=1), raised, to="top")
+    low = add(ReduceMin(axis=2), raised, to="low")
+    span = add(Add(), top, low, to="span")
+    return add(Reverse(axis=1), span, to="turned")
 
 
 def two_convs() -> Graph:

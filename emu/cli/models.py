@@ -38,6 +38,7 @@ def open_quantized(
 
     Programs and quantized files come as of `open_as_it_is`.
     """
+    refuse_options(find_model(model), quantization)
     # Small files first: their mistakes show before a model is read.
     target = find_target(quantization.target) if quantization.target else None
     recipe = read_recipe(quantization.recipe)

@@ -21,7 +21,7 @@ class Rival:
 
     Fields:
         suffix: of the files it runs.
-        every_tensor: whether it gives inner tensors, or outputs only.
+        every_tensor: whether it can give inner tensors, or outputs only.
     """
 
     suffix: str
@@ -49,10 +49,9 @@ ENGINES: Final[Mapping[str, Rival]] = MappingProxyType(
         "onnxruntime": Rival(
             suffix=".onnx", every_tensor=True, open=onnxruntime_engine
         ),
-        # A tensor that is asked for is not fused away: outputs only.
         "onnxruntime-optimized": Rival(
             suffix=".onnx",
-            every_tensor=False,
+            every_tensor=True,
             open=partial(onnxruntime_engine, optimize=True),
         ),
     }

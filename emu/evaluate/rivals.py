@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import onnx  # noqa: TID251 - ONNX Runtime's quantizer takes and gives ONNX models
@@ -43,6 +43,7 @@ _PER_CHANNEL_OPSET: Final = 13
 _TOLERANCE: Final = 1e-4
 
 
+@runtime_checkable
 class Rival(Protocol):
     """A model for another engine."""
 

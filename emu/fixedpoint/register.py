@@ -44,8 +44,8 @@ class Accumulator:
     the same as wrapping after every addition. On the way they do: products are
     added in the order of the reduction axes, the first of `order` outermost, and
     the bias is held before the first product or added after the last one, with an
-    overflow of its own. Axes are kh, kw, ci (kd in three dimensions); those that an
-    operator does not have are passed over. Padding counts as products that are 0.
+    overflow of its own. Axes are kh, kw, ci (and kd in three dimensions, outermost
+    unless named); those that an operator does not have are passed over. Padding counts as products that are 0.
     64 bits are those of TFLite's int16x8 kernels; a bias of theirs has as many.
 
     Raises:

@@ -119,13 +119,11 @@ def fold_zero_point(
 def order_of_products(axes: Axes, order: tuple[str, ...]) -> np.ndarray | None:
     """Where each product stands in the layout of k, in the order of addition.
 
-    None if that is the layout. Raises ValueError if an axis has no place in `order`.
+    None if that is the layout. Axes without a place in `order` are outermost.
     """
     names = [name for name, _ in axes]
-    missing = [name for name in names if name not in order]
-    if missing:
-        raise ValueError(f"an order of {list(order)} has no place for {missing}")
-    wanted = [names.index(name) for name in order if name in names]
+    unnamed = [name for name in names if name not in order]
+    wanted = [names.index(name) for name in (*unnamed, *order) if name in names]
     if wanted == sorted(wanted):
         return None
     sizes = [size for _, size in axes]

@@ -80,6 +80,10 @@ class Source(Protocol):
         """The tensor of the source model that an integer form stands for."""
         ...
 
+    def real_golden(self, tensor: str) -> Golden | None:
+        """The tensor of the source model that a dequantized form stands for."""
+        ...
+
     def fuses(self, node: Node) -> bool:
         """Whether a layer merges with the Relu or Clip that alone reads it."""
         ...
@@ -220,6 +224,10 @@ class Calibrated:
 
     def golden(self, tensor: str) -> Golden | None:
         """That of the float tensor."""
+        return self.graph.tensors[tensor].golden
+
+    def real_golden(self, tensor: str) -> Golden | None:
+        """The same: dequantized, a layer's result still stands for the float one."""
         return self.graph.tensors[tensor].golden
 
     def fuses(self, node: Node) -> bool:

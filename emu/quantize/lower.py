@@ -14,6 +14,7 @@ from emu.graph import Graph, GraphBuilder, Node, consumers
 from emu.ops import (
     Clamp,
     Clip,
+    Conv,
     Dequantize,
     Op,
     Relu,
@@ -96,7 +97,7 @@ class Lowering:
                 (source,),
                 name,
                 name=f"{name}:dequantize",
-                golden=self.graph.tensors[tensor].golden,
+                golden=self.source.real_golden(tensor),
             )
         return self.reals[tensor]
 
@@ -131,7 +132,9 @@ class Lowering:
         return self._rule(node, form)[1]
 
     def _rule(self, node: Node, form: Form) -> tuple[RescaleScheme, ScaleProduct]:
-        return self.target.rescale.of(type(node.op).__name__, form.format)
+        grouped = isinstance(node.op, Conv) and node.op.groups > 1
+        name = "GroupedConv" if grouped else type(node.op).__name__
+        return self.target.rescale.of(name, form.format)
 
     def factor(
         self, node: Node, x: Form, weights: np.ndarray | float, y: Form

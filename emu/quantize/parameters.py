@@ -90,7 +90,7 @@ class QuantizedWeights:
     real bias = integer * x_scale * scale[co]. One scale stands for all channels.
     """
 
-    weights: Int[np.ndarray, "..."]
+    weights: Integer[np.ndarray, "..."]
     bias: Int[np.ndarray, " co"]
     scale: Float64[np.ndarray, " #co"]
     zero_point: int = 0

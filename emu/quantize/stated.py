@@ -27,6 +27,8 @@ from emu.ops import (
     MaxPool,
     Pad,
     Quantize,
+    ReduceMax,
+    ReduceMin,
     Reshape,
     Reverse,
     Slice,
@@ -39,7 +41,7 @@ from emu.targets import ActivationFormat, Target
 
 _WEIGHTED = (Conv, ConvTranspose, Gemm)
 # Layers that keep the integers of their operand: one form before and after.
-_MOVES = MaxPool | Reshape | Transpose | Pad | Slice | Reverse
+_MOVES = MaxPool | Reshape | Transpose | Pad | Slice | Reverse | ReduceMax | ReduceMin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ class Stated:
     entries: dict[str, Entry] = field(default_factory=dict)
     constants: dict[str, tuple[np.ndarray, QParams]] = field(default_factory=dict)
     inputs: dict[str, Tensor] = field(default_factory=dict)
+    dequantized: dict[str, Golden | None] = field(default_factory=dict)
     outputs: list[tuple[str, str, bool]] = field(default_factory=list)
 
     def form(self, tensor: str) -> Form:
@@ -147,6 +150,10 @@ class Stated:
         """That of the integer tensor."""
         return self.entries[tensor].golden if tensor in self.entries else None
 
+    def real_golden(self, tensor: str) -> Golden | None:
+        """That of the file's own dequantized tensor, not of the reals before it."""
+        return self.dequantized.get(tensor)
+
     def fuses(self, node: Node) -> bool:
         """Where the file has no integers between the two layers."""
         return node.output not in self.entries
@@ -199,6 +206,7 @@ class _Splitter:
         self.entries: dict[str, Entry] = {}
         self.constants: dict[str, tuple[np.ndarray, QParams]] = {}
         self.inputs: dict[str, Tensor] = {}
+        self.dequantized: dict[str, Golden | None] = {}
         self.integers: set[str] = set()
 
     def split(self) -> Stated:
@@ -222,6 +230,7 @@ class _Splitter:
             entries=self.entries,
             constants=self.constants,
             inputs=self.inputs,
+            dequantized=self.dequantized,
             outputs=outputs,
         )
 
@@ -283,6 +292,8 @@ class _Splitter:
                 where=node.name,
             )
         self.names[node.output] = real
+        if real not in self.dequantized or node.output in self.graph.outputs:
+            self.dequantized[real] = self.graph.tensors[node.output].golden
 
     def _layer(self, node: Node) -> None:
         """A float layer, or one that moves integers: the same move of their reals."""

@@ -3,9 +3,9 @@
 from enum import Enum
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from emu.config import Config, nearest, read_toml
 from emu.errors import MissingError
@@ -19,7 +19,7 @@ from emu.fixedpoint import (
     Rounding,
     Stage,
 )
-from emu.ops import SoftmaxStyle
+from emu.ops import KERNELS, SoftmaxStyle
 from emu.targets.kernels import (
     AverageKernel,
     MeanStyle,
@@ -119,12 +119,17 @@ class LayerRescale(Config):
     product: ScaleProduct | None = None
 
 
+# Layers that sum products, by the names of `RescaleFormat.layer`.
+_SUMS_OF_PRODUCTS: Final = ("Conv", "GroupedConv", "ConvTranspose", "Gemm", "BatchGemm")
+
+
 class RescaleFormat(Config):
     """How accumulators become activations.
 
-    `wide_scheme` is that of activations of more than 8 bits, `unsigned_product` that
-    of unsigned ones, by default the same; `layer` holds exceptions by the name of a
-    float layer (Conv, Gemm, Add, ...). `rounding` is that of power-of-two shifts.
+    `wide_scheme` is that of sums of products with activations of more than 8 bits,
+    `unsigned_product` that of unsigned ones, by default the same; `layer` holds
+    exceptions for 8 bits by the name of a float layer (Conv, Gemm, Add, ...;
+    GroupedConv: a Conv with groups). `rounding` is that of power-of-two shifts.
     """
 
     scheme: RescaleScheme = RescaleScheme.SINGLE_ROUND
@@ -134,15 +139,23 @@ class RescaleFormat(Config):
     rounding: Rounding = Rounding.HALF_UP
     layer: dict[str, LayerRescale] = Field(default_factory=dict)
 
+    @field_validator("layer")
+    @classmethod
+    def _names_layers(cls, layer: dict[str, LayerRescale]) -> dict[str, LayerRescale]:
+        known = sorted({op.__name__ for op in KERNELS} | {"GroupedConv"})
+        for name in layer:
+            if name not in known:
+                raise ValueError(f"no layer {name!r}{nearest(name, known)}")
+        return layer
+
     def of(self, layer: str, fmt: IntFormat) -> tuple[RescaleScheme, ScaleProduct]:
         """Scheme and product for a kind of layer with activations of a format."""
         special = self.layer.get(layer, LayerRescale())
-        scheme = self.wide_scheme if fmt.bits > 8 else None
         product = None if fmt.signed else self.unsigned_product
-        return (
-            special.scheme or scheme or self.scheme,
-            special.product or product or self.product,
-        )
+        scheme = special.scheme or self.scheme
+        if fmt.bits > 8 and self.wide_scheme and layer in _SUMS_OF_PRODUCTS:
+            scheme = self.wide_scheme
+        return scheme, special.product or product or self.product
 
 
 class Kernels(Config):

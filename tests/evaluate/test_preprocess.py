@@ -78,6 +78,13 @@ def test_layout_nchw_moves_the_channels_first():
     np.testing.assert_array_equal(apply(x, {"op": "layout", "to": "NHWC"}), x)
 
 
+def test_transpose_orders_the_axes_as_told():
+    x = np.arange(490, dtype=np.int16).reshape(49, 10, 1)
+    out = apply(x, {"op": "transpose", "axes": [2, 1, 0]})
+    np.testing.assert_array_equal(out, x.transpose(2, 1, 0))
+    assert out.shape == (1, 10, 49)
+
+
 def test_reshape_adds_the_channel_axis():
     assert apply(
         image(28, 28, 1)[:, :, 0], {"op": "reshape", "shape": [1, 28, 28]}
@@ -104,6 +111,7 @@ def test_windows_hold_whole_slices_in_order():
         (image(4, 4, 1), {"op": "channels", "order": "BGR"}, r"expected \[h, w, 3\]"),
         (image(4, 4), {"op": "normalize", "sub": [1, 2]}, "found 2 values"),
         (np.zeros(4), {"op": "layout", "to": "NCHW"}, r"expected \[h, w, c\]"),
+        (np.zeros(4), {"op": "transpose", "axes": [1, 0]}, "expected 2 axes"),
         (np.zeros((4, 2)), {"op": "windows", "length": 5}, "has only 4"),
     ],
 )
@@ -127,6 +135,7 @@ def test_a_step_refuses_samples_it_cannot_work_on(x, step, message):
             [{"op": "windows", "length": 2}, {"op": "reshape", "shape": [4]}],
             "windows must be the last step",
         ),
+        ([{"op": "transpose", "axes": [0, 2]}], r"expected each axis 0\.\.1 once"),
         ([{"op": "normalize", "div": [1, 0, 1]}], "div must not be 0"),
         ([{"op": "normalize", "sub": float("nan")}], "finite"),
         ([{"op": "resize", "size": [0, 2]}], "greater than or equal to 1"),

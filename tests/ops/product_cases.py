@@ -4,7 +4,7 @@ from itertools import product
 from typing import Any, Final
 
 from emu import ops
-from emu.fixedpoint import AXES, Accumulator, BiasStage, Overflow, Stage
+from emu.fixedpoint import Accumulator, BiasStage, Overflow, Stage
 from tests.ops.operands import Case, Operand, activation, bias, weight
 
 SATURATE = Overflow.SATURATE
@@ -173,11 +173,14 @@ STAGED: Final = [
 ] + [
     _case(
         f"staged-{stage.value}",
-        _of(op, fields, accumulator=Accumulator(16, SATURATE, stage, tile, AXES)),
+        _of(op, fields, accumulator=Accumulator(16, SATURATE, stage, tile, order)),
         *operands,
     )
-    for (stage, tile), (op, operands, fields) in product(
-        [(Stage.PRODUCT, 0), (Stage.TILE, 3)],
+    for (stage, tile, order), (op, operands, fields) in product(
+        [
+            (Stage.PRODUCT, 0, ("ci", "kh", "kw")),
+            (Stage.TILE, 3, ("kw", "kd", "ci", "kh")),
+        ],
         [
             (
                 ops.Conv3d,

@@ -45,4 +45,4 @@ def test_a_register_is_watched_exactly(case: Case):
 def test_some_watched_registers_overflow_and_some_never():
     counts = sorted(watch_exactly(c.op, *c.draw()).overflows.sum() for c in SUMS)
     assert counts[0] == 0
-    assert counts[len(counts) // 2] > 10
+    assert counts[-len(counts) // 4] > 10

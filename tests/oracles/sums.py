@@ -53,7 +53,9 @@ def _additions(
     """What is added to the register, one thing after the other."""
     if accumulator.saturate is Stage.END:
         return [sum((p for _, p in products), start=bias)]
-    keyed = [(tuple(at.get(a, 0) for a in accumulator.order), p) for at, p in products]
+    named = accumulator.order
+    order = named if "kd" in named else ("kd", *named)
+    keyed = [(tuple(at.get(axis, 0) for axis in order), p) for at, p in products]
     ordered = [p for _, p in sorted(keyed, key=lambda entry: entry[0])]
     size = accumulator.tile if accumulator.saturate is Stage.TILE else 1
     starts = range(0, len(ordered), size)

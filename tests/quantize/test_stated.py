@@ -9,7 +9,7 @@ from emu.execute import Program
 from emu.fixedpoint import INT8, QParams
 from emu.graph import GraphBuilder, Tensor
 from emu.ops import (
-    Concat,
+    Clamp,
     Conv,
     Dequantize,
     Gemm,
