@@ -61,7 +61,7 @@ def calibrate(
         n: jax.Array,
     ) -> tuple[dict[str, State], dict[str, jax.Array]]:
         tensors = trace(graph, constants, {graph.inputs[0]: x})
-        valid = jnp.arange(x.shape[0]) < n
+        valid = jnp.arange(x.shape[0], dtype=jnp.int32) < n
         found = {
             name: OBSERVERS[seen.method].update(states[name], tensors[name], valid)
             for name, seen in observations.items()
@@ -74,9 +74,11 @@ def calibrate(
         check_input(graph, graph.inputs[0], batch)
         size = size or len(batch)
         padded = np.pad(batch, [(0, size - len(batch))] + [(0, 0)] * (batch.ndim - 1))
-        states, added = step(
-            states, constants, jnp.asarray(padded), jnp.int32(len(batch))
-        )
+        # As programs are: some float kernels hold products in 64 bits.
+        with jax.enable_x64(True):
+            states, added = step(
+                states, constants, jnp.asarray(padded), jnp.int32(len(batch))
+            )
         # Batches are added in float64: the mean hardly depends on the processor.
         for name, value in added.items():
             sums[name] = np.asarray(value, np.float64) + sums.get(name, 0.0)

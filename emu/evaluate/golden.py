@@ -17,7 +17,7 @@ def golden_source(graph: Graph, program: Path, moved_to: Path | None = None) -> 
 
     Arguments:
         graph: of the program.
-        program: its file (or the model's, if quantized in memory), for messages.
+        program: its file, or that of the model if it never was an .emu file.
         moved_to: where the source model lies now; None for where it lay.
 
     Raises:
@@ -26,7 +26,9 @@ def golden_source(graph: Graph, program: Path, moved_to: Path | None = None) -> 
     """
     if moved_to is not None and not moved_to.is_file():
         raise MissingError("there is no such file", file=moved_to)
-    path = moved_to or Path(str(graph.provenance.get("source", "")))
+    saved = program.suffix.lower() == ".emu"
+    source = Path(str(graph.provenance.get("source", ""))) if saved else program
+    path = moved_to or source
     if not path.is_file():
         raise MissingError(
             f"its source model {str(path)!r} is not there; golden outputs need it",

@@ -34,7 +34,7 @@ _OPS: Final[Mapping[str, type[Op]]] = MappingProxyType(
 
 def save_graph(graph: Graph, path: str | Path) -> None:
     """Write the graph to `path` (by convention *.emu), whole or not at all."""
-    arrays = {k: np.ascontiguousarray(v) for k, v in graph.constants.items()}
+    arrays = {k: np.asarray(v, order="C") for k, v in graph.constants.items()}
     text = json.dumps(_header(graph), separators=(",", ":"))
     write_atomically(Path(path), save(arrays, metadata={"emu": text}))
 

@@ -21,7 +21,8 @@ def render_bench(found: BenchResult) -> RenderableType:
         rates = [_rate(rate) for rate in run.engines.values()]
         ratios = [Text(f"{ratio:.2f}x", "bold") for ratio in run.ratios.values()]
         table.add_row(str(run.batch), *rates, *ratios)
-    title = Text.assemble((found.model, "bold"), f"  for {found.target}")
+    target = f"  for {found.target}" if found.target else ""
+    title = Text.assemble((found.model, "bold"), target)
     notes = [
         Text(f"\nbatch {batch} left out: {reason}", "yellow")
         for batch, reason in found.left_out.items()

@@ -11,6 +11,7 @@ from emu.report.numbers import bytes_text, count_text, name_text, shape_text
 
 # Columns for a layer's name; the figures beside it must not give way.
 _NAME: Final = 24
+_LARGEST: Final = 40
 
 
 def render_inspection(found: Inspection) -> RenderableType:
@@ -38,8 +39,9 @@ def _header(found: Inspection) -> RenderableType:
     return grid
 
 
-def _described(tensor: TensorInfo) -> str:
-    return f"{tensor.name} {tensor.dtype} {shape_text(tensor.shape)}"
+def _described(tensor: TensorInfo, width: int = 1000) -> str:
+    name = name_text(tensor.name, width)
+    return f"{name} {tensor.dtype} {shape_text(tensor.shape)}"
 
 
 def _layers(found: Inspection) -> Table:
@@ -89,7 +91,7 @@ def _totals(found: Inspection) -> Text:
     return Text(
         f"{len(found.layers)} layers, {found.macs:,} MACs a sample, "
         f"{found.parameters:,} parameters ({bytes_text(found.constant_bytes)})\n"
-        f"{found.tensors} tensors, the largest {_described(largest)}"
+        f"{found.tensors} tensors, the largest {_described(largest, _LARGEST)}"
     )
 
 

@@ -86,6 +86,20 @@ def conv(op: ops.Conv, x: Array, w: Array, *bias: Array) -> Array:
     )
 
 
+def conv_transpose(op: ops.ConvTranspose, x: Array, w: Array, *bias: Array) -> Array:
+    # ONNX has all input channels first, then the outputs of a group.
+    parts = np.split(w.transpose(2, 3, 0, 1), op.groups, axis=1)
+    return windowed(
+        "ConvTranspose",
+        [channels_first(x), np.concatenate(parts), *bias],
+        strides=op.stride,
+        pads=pads(op.padding),
+        output_padding=op.output_padding,
+        dilations=op.dilation,
+        group=op.groups,
+    )
+
+
 def max_pool(op: ops.MaxPool, x: Array) -> Array:
     return windowed(
         "MaxPool",
@@ -163,7 +177,9 @@ def resize(op: ops.Resize, x: Array) -> Array:
 
 REFERENCES = {
     ops.Conv: conv,
+    ops.ConvTranspose: conv_transpose,
     ops.Gemm: gemm,
+    ops.BatchGemm: lambda op, x, y: onnxruntime_result("MatMul", [x, y], {}),
     ops.MaxPool: max_pool,
     ops.AveragePool: average_pool,
     ops.BatchNormalization: batch_normalization,
