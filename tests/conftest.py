@@ -11,7 +11,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile(
-    "ci", settings.get_profile("ci"), max_examples=200, deadline=None
+    "ci", settings.get_profile("ci"), max_examples=300, deadline=None
 )
 settings.register_profile(
     "nightly", max_examples=20_000, deadline=None, print_blob=True

@@ -227,8 +227,26 @@ REFERENCES = {
 COMPARED = [case for case in FLOATS if type(case.op) in REFERENCES]
 
 
+# Operators of these cases that are exact (the battery holds them to NumPy), or whose
+# reference is elsewhere: ONNX's node tests, LiteRT's post-processing.
+ELSEWHERE = {
+    ops.Clz,
+    ops.DetectionPostprocess,
+    ops.Div,
+    ops.DynamicScale,
+    ops.DynamicZeroPoint,
+    ops.IntDiv,
+    ops.Quantize,
+    ops.QuantizeBy,
+    ops.Reverse,
+    ops.Round,
+    ops.Slice,
+    ops.Tile,
+}
+
+
 def test_every_float_operator_has_a_reference():
-    assert {type(case.op) for case in FLOATS} - {ops.Quantize} == set(REFERENCES)
+    assert {type(case.op) for case in FLOATS} - ELSEWHERE == set(REFERENCES)
 
 
 @pytest.mark.parametrize("case", COMPARED, ids=str)
