@@ -1,6 +1,6 @@
 """`emu targets` on the terminal: the list, or one accelerator in full."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -45,11 +45,18 @@ def render_target(target: Target) -> RenderableType:
     return Group(title, "", grid)
 
 
-def _items(values: Any) -> Iterable[tuple[str, Any]]:  # noqa: ANN401 - JSON data
-    return values.items() if isinstance(values, Mapping) else [("", values)]
+def _items(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON data
+    """The values of a section by dotted keys."""
+    if isinstance(values, Mapping):
+        for key, inner in values.items():
+            yield from _items(inner, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, values
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - JSON data
+    if value is None:
+        return "unset"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
