@@ -25,7 +25,7 @@ from emu.graph.graph import Graph, Node, Tensor
 from emu.graph.verify import verify
 from emu.ops import KERNELS, Op
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _OPS: Final[Mapping[str, type[Op]]] = MappingProxyType(
     {op.__name__: op for op in KERNELS}
