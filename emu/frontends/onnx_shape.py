@@ -204,12 +204,10 @@ def _import_reduction(
     def importer(scope: Scope, node: OnnxNode) -> None:
         x = node.inputs[0]
         rank = len(scope.shape(x))
-        axes = read_axes(scope, node, 1) or ()
-        if not axes and node.integer("noop_with_empty_axes", 0):
+        gone = _reduced_axes(scope, node, what)
+        if not gone:
             scope.alias(node)
             return
-        gone = {normal_axis(axis, rank) for axis in axes or range(rank)}
-        scope.keeps_batch(0 not in gone, f"it takes the {what} over the batch")
         keep = node.integer("keepdims", 1) == 1
         order = inner_order(rank)
         op = make(tuple(sorted(order.index(axis) for axis in gone)), keep)
@@ -217,6 +215,17 @@ def _import_reduction(
         scope.emit(node, op, (scope.inner(x),), perm)
 
     return importer
+
+
+def _reduced_axes(scope: Scope, node: OnnxNode, what: str) -> set[int]:
+    """The file's axes that a reduction takes; none: it changes nothing."""
+    rank = len(scope.shape(node.inputs[0]))
+    axes = read_axes(scope, node, 1) or ()
+    if not axes and node.integer("noop_with_empty_axes", 0):
+        return set()
+    gone = {normal_axis(axis, rank) for axis in axes or range(rank)}
+    scope.keeps_batch(0 not in gone, f"it takes the {what} over the batch")
+    return gone
 
 
 def _left(order: Perm, gone: Collection[int]) -> Perm:
@@ -233,12 +242,10 @@ def _import_extreme(
     def importer(scope: Scope, node: OnnxNode) -> None:
         x = node.inputs[0]
         rank = len(scope.shape(x))
-        axes = read_axes(scope, node, 1) or ()
-        if not axes and node.integer("noop_with_empty_axes", 0):
+        gone = _reduced_axes(scope, node, what)
+        if not gone:
             scope.alias(node)
             return
-        gone = {normal_axis(axis, rank) for axis in axes or range(rank)}
-        scope.keeps_batch(0 not in gone, f"it takes the {what} over the batch")
         keep = node.integer("keepdims", 1) == 1
         order, held = inner_order(rank), scope.inner(x)
         for axis in sorted(gone):

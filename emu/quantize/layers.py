@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from emu.calibrate import Calibration
-from emu.errors import UnsupportedError
+from emu.errors import EmuError, UnsupportedError
 from emu.graph import Graph, Node, verify
 from emu.ops import (
     Add,
@@ -160,12 +160,22 @@ def lower(graph: Graph, source: Source, target: Target) -> Lowering:
             continue
         known = type(node.op) in LOWERINGS
         if known and _wanted(source, target, node, state.result(node)):
-            LOWERINGS[type(node.op)](state, node)
+            _lower_layer(state, node)
             if node.output in state.fused:
                 done.add(state.fused[node.output].name)
         else:
             _keep_float(state, node, done)
     return state
+
+
+def _lower_layer(state: Lowering, node: Node) -> None:
+    """One layer to integers; whatever it cannot be is said with its name."""
+    try:
+        LOWERINGS[type(node.op)](state, node)
+    except EmuError as error:
+        if error.where is None:
+            raise type(error)(error.message, where=node.name) from error
+        raise
 
 
 def _wanted(source: Source, target: Target, node: Node, result: str) -> bool:

@@ -58,7 +58,8 @@ class Entry:
 class Stated:
     """What a quantized file says of the tensors of its float Graph (a Source).
 
-    `outputs` tells by which names the file's outputs leave, and whether as integers.
+    `outputs` tells by which names the file's outputs leave, and whether as integers;
+    `integers` holds the names of all integer tensors.
     """
 
     graph: Graph
@@ -68,6 +69,7 @@ class Stated:
     inputs: dict[str, Tensor] = field(default_factory=dict)
     dequantized: dict[str, Golden | None] = field(default_factory=dict)
     outputs: list[tuple[str, str, bool]] = field(default_factory=list)
+    integers: set[str] = field(default_factory=set)
 
     def form(self, tensor: str) -> Form:
         """As the file has it."""
@@ -139,12 +141,11 @@ class Stated:
 
     def real_name(self, tensor: str) -> str:
         """A name that no integers have."""
-        outputs = [
+        leaves = (
             out for made, out, whole in self.outputs if made == tensor and not whole
-        ]
-        name = outputs[0] if outputs else tensor
-        taken = {entry.name for entry in self.entries.values()}
-        return f"{name}:real" if name in taken else name
+        )
+        name = next(leaves, tensor)
+        return f"{name}:real" if name in self.integers else name
 
     def golden(self, tensor: str) -> Golden | None:
         """That of the integer tensor."""
@@ -232,6 +233,7 @@ class _Splitter:
             inputs=self.inputs,
             dequantized=self.dequantized,
             outputs=outputs,
+            integers=self.integers,
         )
 
     def _input(self, name: str) -> None:
