@@ -14,6 +14,11 @@ from emu.graph.graph import (
     without_dead as without_dead,
 )
 from emu.graph.infer import infer as infer
+from emu.graph.numbers import (
+    Numbers as Numbers,
+    numbers_of as numbers_of,
+    structure as structure,
+)
 from emu.graph.serialize import (
     load_graph as load_graph,
     save_graph as save_graph,
