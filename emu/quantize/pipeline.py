@@ -1,10 +1,8 @@
 """quantize_model: the whole way from a float Graph to an integer one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-import numpy as np
-
-from emu.calibrate import calibrate
+from emu.calibrate import Batches, calibrate, first_samples
 from emu.graph import Graph
 from emu.optimize import run_passes
 from emu.quantize.layers import quantize_graph
@@ -14,7 +12,7 @@ from emu.targets import Target
 
 def quantize_model(
     graph: Graph,
-    batches: Iterable[np.ndarray],
+    batches: Batches,
     recipe: Recipe,
     target: Target,
     provenance: Mapping[str, object] | None = None,
@@ -22,6 +20,8 @@ def quantize_model(
 ) -> Graph:
     """Optimize, calibrate on `batches` (float32 model inputs), lower to integers.
 
+    `batches` gives a fresh run over them on each call, or is a sequence: some methods
+    need two passes. `recipe.batch_count` samples of them count.
     Recipe names are those of the graph after optimization (a folded batch norm goes
     by the name of its convolution). Target, recipe and versions are recorded in the
     result's provenance, with `provenance` (calibration data, say).
@@ -30,8 +30,8 @@ def quantize_model(
     check_recipe(recipe, floats)
     calibration = calibrate(
         floats,
-        batches,
-        observations(recipe, floats),
+        first_samples(batches, recipe.batch_count),
+        observations(recipe, floats, target),
         averaged(recipe, floats),
         progress,
     )
