@@ -11,7 +11,7 @@ from emu.evaluate.datasets import Dataset
 from emu.evaluate.entries import ModelEntry, find_dataset
 from emu.evaluate.loop import EvalResult, evaluate
 from emu.evaluate.selection import Selection
-from emu.execute import Program
+from emu.execute import Family, Program
 from emu.frontends import load_model
 from emu.graph import Graph, load_graph, with_real_edges
 from emu.quantize import Recipe, lower_stated, quantize_model
@@ -80,7 +80,7 @@ def quantize_entry(
             progress(seen, max(seen, len(dataset)))
 
     provenance = {
-        **_origin(entry),
+        **origin(entry),
         "calibration": {
             "data": reference,
             "samples": len(dataset),
@@ -107,7 +107,7 @@ def _first(dataset: Dataset, count: int | None) -> Dataset:
 
 def lower_entry(entry: ModelEntry, graph: Graph, target: Target) -> Graph:
     """The integer program of a quantized file; its parameters are the file's own."""
-    return lower_stated(graph, target, {**_origin(entry), "parameters": "file"})
+    return lower_stated(graph, target, {**origin(entry), "parameters": "file"})
 
 
 def from_quantized_file(graph: Graph) -> bool:
@@ -116,7 +116,7 @@ def from_quantized_file(graph: Graph) -> bool:
     return graph.provenance.get("parameters") == "file" or not calibrated
 
 
-def _origin(entry: ModelEntry) -> Mapping[str, object]:
+def origin(entry: ModelEntry) -> Mapping[str, object]:
     """What a program remembers of its entry, and where the model lies."""
     return {
         "source": str(entry.file.resolve()),
@@ -133,15 +133,16 @@ def evaluate_graph(
     *,
     taps: tuple[str, ...] = (),
     watch: Callable[[dict[str, np.ndarray]], None] | None = None,
+    family: Family | None = None,
 ) -> EvalResult:
     """Top-1, Top-5 or the entry's metric of a float or integer Graph.
 
     Integer inputs are quantized from what preprocessing gives, integer outputs
     dequantized. `watch` sees the outputs and the tensors named in `taps` of every
-    batch.
+    batch. Graphs of a `family` share compiled code.
     """
     graph = with_real_edges(graph)
-    program = Program(graph, batch_size, taps)
+    program = Program(graph, batch_size, taps, family=family)
 
     def predict(x: np.ndarray) -> np.ndarray:
         results = program(x)
