@@ -8,7 +8,15 @@ import numpy as np
 
 from emu.errors import DataError
 from emu.execute.carriers import choose_carriers
-from emu.graph import Graph, check_input, is_static, select, trace, without_dead
+from emu.graph import (
+    Graph,
+    check_input,
+    fold_constants,
+    is_static,
+    select,
+    trace,
+    without_dead,
+)
 
 Finish = Callable[[dict[str, jax.Array]], Any]
 
@@ -20,6 +28,7 @@ class Program:
     batch is padded with zeros and its padding dropped, so nothing is compiled twice.
     `finish` may reduce the tensors inside the compiled function; it sees padding too.
     A static graph has no batch: its arrays go in and out whole, whatever the size.
+    What depends on no input is computed once, here (`fold_constants`).
     Everything is traced and compiled with 64-bit types enabled locally.
     """
 
@@ -32,7 +41,7 @@ class Program:
     ) -> None:
         """Choose carriers, place the constants; compile on the first call."""
         wanted = tuple(dict.fromkeys((*graph.outputs, *taps)))
-        self.graph = without_dead(graph, wanted)
+        self.graph = fold_constants(without_dead(graph, wanted))
         self.batch_size = batch_size
         carriers = choose_carriers(self.graph)
         pruned, names = self.graph, tuple(self.graph.constants)
@@ -40,7 +49,8 @@ class Program:
         # A flat list of constants: JAX unpacks it faster on each call than a mapping.
         def run(constants: list[jax.Array], inputs: dict[str, jax.Array]) -> Any:  # noqa: ANN401 - what `finish` gives
             named = dict(zip(names, constants, strict=True))
-            chosen = select(trace(pruned, named, inputs, carriers), wanted)
+            tensors = {**named, **trace(pruned, named, inputs, carriers)}
+            chosen = select(tensors, wanted)
             return finish(chosen) if finish else chosen
 
         self._run = jax.jit(run)
@@ -65,7 +75,14 @@ class Program:
         if is_static(self.graph):
             return results
         count = len(next(iter(inputs.values())))
-        return {name: value[:count] for name, value in results.items()}
+        return {
+            name: value[:count] if self._is_batched(name) else value
+            for name, value in results.items()
+        }
+
+    def _is_batched(self, name: str) -> bool:
+        tensor = self.graph.tensors.get(name)
+        return tensor is not None and None in tensor.shape
 
     def pad(self, name: str, x: np.ndarray) -> np.ndarray:
         """Fill a batch up to `batch_size` with zeros, after checking shape and dtype."""
