@@ -6,7 +6,6 @@ from typing import Final
 import jax.numpy as jnp
 from jaxtyping import Array, Integer, UInt8
 
-
 # An index is a byte.
 MAX_LEVELS: Final = 256
 

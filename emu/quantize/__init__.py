@@ -21,3 +21,7 @@ from emu.quantize.stated import (
     is_stated as is_stated,
     lower_stated as lower_stated,
 )
+from emu.quantize.weights import (
+    WeightMethod as WeightMethod,
+    WeightStyle as WeightStyle,
+)

@@ -10,7 +10,13 @@
                                       over the calibration samples, out of the bias
 
     [op.Conv]                         every Conv
-    weights = "per-tensor"
+    weights = "per-tensor"            or per-channel
+    weight_method = "nuq"             max (default), mse, or nuq: few levels, an index
+    num_steps = 32                    nuq: levels that are kept (default 32)
+    num_of_iteration = 10             nuq: rounds of the search (default 10)
+    weight_bits = 7                   at most the target's
+    migration_strength = 0.5          0.2 to 0.8: balance the layer's input with its
+                                      weights, channel by channel
 
     [layer."stem/conv"]               one node
     activation = "symmetric"
@@ -20,7 +26,7 @@ layer named like the input, of type Input.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -29,6 +35,7 @@ from emu.config import Config, nearest, read_toml
 from emu.errors import ConfigError
 from emu.graph import Graph
 from emu.ops import Conv, Gemm
+from emu.quantize.weights import WeightMethod, WeightStyle
 
 
 class Settings(Config):
@@ -40,6 +47,21 @@ class Settings(Config):
     weights: Literal["per-channel", "per-tensor"] | None = None
     execute: Literal["integer", "float"] | None = None
     bias_correction: bool | None = None
+    weight_method: WeightMethod | None = None
+    weight_bits: Annotated[int, Field(ge=2, le=16)] | None = None
+    num_steps: Annotated[int, Field(ge=2, le=256)] | None = None
+    num_of_iteration: Annotated[int, Field(ge=0, le=1000)] | None = None
+    migration_strength: Annotated[float, Field(ge=0.2, le=0.8)] | None = None
+
+    @property
+    def weight_style(self) -> WeightStyle:
+        """How weights become integers."""
+        given: dict[str, Any] = {
+            "method": self.weight_method,
+            "num_steps": self.num_steps,
+            "num_of_iteration": self.num_of_iteration,
+        }
+        return WeightStyle(**{k: v for k, v in given.items() if v is not None})
 
 
 class Recipe(Config):
