@@ -6,6 +6,7 @@ from emu.calibrate.calibrate import (
     calibrate as calibrate,
     coarse as coarse,
 )
+from emu.calibrate.channels import channel_maxima as channel_maxima
 from emu.calibrate.observers import (
     OBSERVERS as OBSERVERS,
     Method as Method,

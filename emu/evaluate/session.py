@@ -86,8 +86,14 @@ def quantize_entry(
             "digest": dataset.digest(),
         },
     }
-    inputs = model_inputs(dataset, entry, batch_size)
-    return quantize_model(graph, inputs, recipe, target, provenance, count)
+    return quantize_model(
+        graph,
+        lambda: model_inputs(dataset, entry, batch_size),
+        recipe,
+        target,
+        provenance,
+        count,
+    )
 
 
 def lower_entry(entry: ModelEntry, graph: Graph, target: Target) -> Graph:

@@ -9,7 +9,10 @@ from emu.quantize.parameters import (
     quantize_weights as quantize_weights,
     to_integers as to_integers,
 )
-from emu.quantize.pipeline import quantize_model as quantize_model
+from emu.quantize.pipeline import (
+    balance_model as balance_model,
+    quantize_model as quantize_model,
+)
 from emu.quantize.recipe import (
     Recipe as Recipe,
     Settings as Settings,

@@ -138,3 +138,14 @@ def averaged(recipe: Recipe, graph: Graph) -> tuple[str, ...]:
             and settings[node.output].bias_correction
         )
     )
+
+
+def strengths(recipe: Recipe, graph: Graph) -> dict[str, float]:
+    """Migration strength of the layers whose input is to be balanced, by node name."""
+    settings = layer_settings(recipe, graph)
+    found = {
+        node.name: settings[node.output].migration_strength
+        for node in graph.nodes
+        if isinstance(node.op, Conv | Gemm) and settings[node.output].execute != "float"
+    }
+    return {name: strength for name, strength in found.items() if strength}
