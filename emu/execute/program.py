@@ -12,6 +12,7 @@ from emu.graph import (
     Graph,
     Numbers,
     check_input,
+    fold_constants,
     is_static,
     numbers_of,
     select,
@@ -53,6 +54,7 @@ class Program:
     `finish` may reduce the tensors inside the compiled function; it sees padding too.
     A static graph has no batch: its arrays go in and out whole, whatever the size.
     Programs of a `family` share compiled code (those of one `finish` each).
+    What depends on no input is computed once, here (`fold_constants`).
     Everything is traced and compiled with 64-bit types enabled locally.
     """
 
@@ -66,7 +68,7 @@ class Program:
     ) -> None:
         """Choose carriers, place the constants; compile on the first call."""
         wanted = tuple(dict.fromkeys((*graph.outputs, *taps)))
-        self.graph = without_dead(graph, wanted)
+        self.graph = fold_constants(without_dead(graph, wanted))
         self.batch_size = batch_size
         carriers = choose_carriers(self.graph)
         pruned, names = self.graph, tuple(self.graph.constants)
@@ -78,7 +80,7 @@ class Program:
             inputs: dict[str, jax.Array],
         ) -> Any:  # noqa: ANN401 - what `finish` gives
             named = dict(zip(names, constants, strict=True))
-            tensors = trace(pruned, named, inputs, carriers, numbers)
+            tensors = {**named, **trace(pruned, named, inputs, carriers, numbers)}
             chosen = select(tensors, wanted)
             return finish(chosen) if finish else chosen
 
@@ -106,7 +108,14 @@ class Program:
         if is_static(self.graph):
             return results
         count = len(next(iter(inputs.values())))
-        return {name: value[:count] for name, value in results.items()}
+        return {
+            name: value[:count] if self._is_batched(name) else value
+            for name, value in results.items()
+        }
+
+    def _is_batched(self, name: str) -> bool:
+        tensor = self.graph.tensors.get(name)
+        return tensor is not None and None in tensor.shape
 
     def pad(self, name: str, x: np.ndarray) -> np.ndarray:
         """Fill a batch up to `batch_size` with zeros, after checking shape and dtype."""

@@ -2,6 +2,7 @@
 
 from emu.graph.builder import GraphBuilder as GraphBuilder
 from emu.graph.edges import with_real_edges as with_real_edges
+from emu.graph.fold import fold_constants as fold_constants
 from emu.graph.graph import (
     Golden as Golden,
     Graph as Graph,

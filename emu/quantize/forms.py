@@ -36,7 +36,8 @@ from emu.quantize.parameters import (
     quantize_weights,
     to_integers,
 )
-from emu.quantize.recipe import Recipe, layer_settings
+from emu.quantize.recipe import Recipe, Settings, layer_settings
+from emu.quantize.weights import WeightMethod
 from emu.targets import ActivationFormat, Target
 
 
@@ -117,6 +118,27 @@ def edge_operator(form: Form, edge: ActivationFormat) -> Quantize:
     )
 
 
+def _weight_bits(settings: Settings, target: Target) -> int:
+    """Bits of a layer's weights: the target's, or fewer that a recipe asks for."""
+    bits = settings.weight_bits or target.weight.bits
+    if bits > target.weight.bits:
+        raise ConfigError(
+            f"weight_bits is {bits}; weights of {target.name} have {target.weight.bits}"
+        )
+    return bits
+
+
+def _refuse_choices(settings: Settings, target: Target) -> None:
+    """Raise ConfigError for a choice that fixed-point weights do not leave."""
+    if settings.weight_method not in (None, WeightMethod.MAX):
+        found = f"weight_method is {settings.weight_method.value!r}"
+    elif settings.weight_bits not in (None, target.weight.bits):
+        found = f"weight_bits is {settings.weight_bits}"
+    else:
+        return
+    raise ConfigError(f"{found}; {target.name} has weights of one fixed scale")
+
+
 class Calibrated:
     """Parameters from observed ranges, a recipe and a target."""
 
@@ -191,6 +213,7 @@ class Calibrated:
         bias = self.graph.constants[operands[1]] if len(operands) > 1 else None
         settings, form = self.settings[node.output], self.target.weight
         if form.fraction_bits is not None:
+            _refuse_choices(settings, self.target)
             return fixed_point_weights(
                 weights,
                 bias,
@@ -202,10 +225,11 @@ class Calibrated:
         quantize = partial(
             quantize_weights,
             x_scale=x.scale,
-            fmt=IntFormat(form.bits),
+            fmt=IntFormat(_weight_bits(settings, self.target)),
             narrow=form.narrow,
             per_channel=choice == "per-channel" if choice else form.per_channel,
             bias_bits=min(self.target.bias.bits, self.target.accumulator.bits),
+            style=settings.weight_style,
         )
         quantized = quantize(weights, bias)
         if settings.bias_correction:

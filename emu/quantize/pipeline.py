@@ -2,11 +2,17 @@
 
 from collections.abc import Callable, Mapping
 
-from emu.calibrate import Batches, calibrate, first_samples
+from emu.calibrate import Batches, calibrate, channel_maxima, first_samples
 from emu.graph import Graph
-from emu.optimize import run_passes
+from emu.optimize import Balanced, balance, run_passes
 from emu.quantize.layers import quantize_graph
-from emu.quantize.recipe import Recipe, averaged, check_recipe, observations
+from emu.quantize.recipe import (
+    Recipe,
+    averaged,
+    check_recipe,
+    observations,
+    strengths,
+)
 from emu.targets import Target
 
 
@@ -24,13 +30,17 @@ def quantize_model(
     need two passes. `recipe.batch_count` samples of them count.
     Recipe names are those of the graph after optimization (a folded batch norm goes
     by the name of its convolution). Target, recipe and versions are recorded in the
-    result's provenance, with `provenance` (calibration data, say).
+    result's provenance, with `provenance` (calibration data, say) and, if the recipe
+    balances layers, which ones and why others are left.
     """
     floats = run_passes(graph)
     check_recipe(recipe, floats)
+    batches = first_samples(batches, recipe.batch_count)
+    balanced = balance_model(floats, batches, recipe)
+    floats = balanced.graph
     calibration = calibrate(
         floats,
-        first_samples(batches, recipe.batch_count),
+        batches,
         observations(recipe, floats, target),
         averaged(recipe, floats),
         progress,
@@ -38,6 +48,21 @@ def quantize_model(
     record = {
         "target": target.model_dump(mode="json"),
         "recipe": recipe.model_dump(mode="json", exclude_none=True, by_alias=True),
+        **balanced.record(),
         **(provenance or {}),
     }
     return quantize_graph(floats, calibration, recipe, target, record)
+
+
+def balance_model(floats: Graph, batches: Batches, recipe: Recipe) -> Balanced:
+    """The graph with the inputs of layers balanced as the recipe says.
+
+    Takes a pass over the batches for the largest magnitude of each channel, none if
+    the recipe balances nothing. The graph is one that went through `run_passes`.
+    """
+    wanted = strengths(recipe, floats)
+    if not wanted:
+        return Balanced(graph=floats, layers=(), left={})
+    inputs = {n.inputs[0] for n in floats.nodes if n.name in wanted}
+    maxima = channel_maxima(floats, batches, sorted(inputs))
+    return balance(floats, maxima, wanted)

@@ -153,7 +153,11 @@ def _shortest_prefix(
     """
 
     def proposal(count: int) -> Proposal:
-        label = "all layers" if count == len(worst) else f"{count}: {_listed(worst[:count])}"
+        label = (
+            "all layers"
+            if count == len(worst)
+            else f"{count}: {_listed(worst[:count])}"
+        )
         return Proposal(step=step, label=label, recipe=change(recipe, worst[:count]))
 
     trial = yield proposal(len(worst))

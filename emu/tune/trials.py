@@ -155,7 +155,7 @@ def _trial(row: dict[str, Any]) -> Trial:
     Recipe.model_validate(row["recipe"])
     wanted = {"question": str, "number": int, "step": str, "label": str}
     shares = ("score", "drop_points", "integer_share", "float_share", "wide_share")
-    wanted |= {name: (int, float) for name in (*shares, "seconds")}
+    wanted |= dict.fromkeys((*shares, "seconds"), (int, float))
     if any(not isinstance(row[name], kind) for name, kind in wanted.items()):
         raise TypeError(row)
     return Trial(**row)

@@ -128,9 +128,7 @@ def tune(
     )
 
 
-def _run(
-    bench: Workbench, table: TrialTable, proposal: Proposal, fp32: float
-) -> Trial:
+def _run(bench: Workbench, table: TrialTable, proposal: Proposal, fp32: float) -> Trial:
     start = time.monotonic()
     found = bench.measure(proposal.recipe)
     trial = Trial(

@@ -217,7 +217,10 @@ class Workbench:
                 wishes.setdefault(name, {})[seen] = None
             means |= dict.fromkeys(averaged(one, graph))
         found = collect(
-            graph, first_samples(self._batches, recipe.batch_count), wishes, tuple(means)
+            graph,
+            first_samples(self._batches, recipe.batch_count),
+            wishes,
+            tuple(means),
         )
         self._statistics.setdefault(key, []).append(found)
         return found
