@@ -68,3 +68,5 @@ Steps = Generator[Proposal, Trial, _Value]
 # The value of a whole one is the ranking of the layers, the worst first (it may be
 # empty): columns name, op, sqnr_db, cosine, and gain_points where it was measured.
 Strategy = Callable[[Search], Steps[pd.DataFrame]]
+# How many trials a strategy may take at most (about), for progress bars.
+Most = Callable[[Bench], int]
