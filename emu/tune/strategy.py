@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import pandas as pd
 
@@ -20,6 +20,7 @@ class Proposal:
     recipe: Recipe
 
 
+@runtime_checkable
 class Bench(Protocol):
     """What a strategy may ask of the model beside trials."""
 

@@ -8,8 +8,8 @@ from onnx import numpy_helper
 
 DIGITS = Path(__file__).parents[2] / "golden" / "digits" / "digits.onnx"
 
-# The layer whose channels differ, and the one that reads it.
-BEFORE, AFTER = "conv4a", "conv4b"
+# The layer whose channels differ (its batch normalization), and the one that reads it.
+BEFORE, NORM, AFTER = "conv4a", "bn4a", "conv4b"
 LOUD, QUIET = 50.0, 0.01
 
 
@@ -30,6 +30,6 @@ def hard_digits() -> onnx.ModelProto:
 
     for channel, factor in ((3, LOUD), (17, QUIET)):
         for part in ("gamma", "beta"):
-            scale(f"bn{BEFORE[4:]}.{part}", channel, factor, 0)
+            scale(f"{NORM}.{part}", channel, factor, 0)
         scale(f"{AFTER}.weight", channel, 1 / factor, 1)
     return model
