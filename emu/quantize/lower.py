@@ -43,12 +43,7 @@ class Lowering:
         self.source = source
         self.target = target
         self.builder = GraphBuilder(graph.name)
-        ends = activations_after(graph)
-        self.fused = {
-            node.output: ends[node.output]
-            for node in graph.nodes
-            if node.output in ends and source.fuses(node, ends[node.output])
-        }
+        self.fused = fused_activations(graph, source)
         self.reals: dict[str, str] = {}
         self.halves: dict[str, str] = {}
         self.integers: dict[str, str] = {}
@@ -290,3 +285,13 @@ class Lowering:
         if (first, last) == (form.format.min, form.format.max):
             return None
         return first, last
+
+
+def fused_activations(graph: Graph, source: Source) -> dict[str, Node]:
+    """Result of a layer -> the Relu or Clip that is lowered together with it."""
+    ends = activations_after(graph)
+    return {
+        node.output: ends[node.output]
+        for node in graph.nodes
+        if node.output in ends and source.fuses(node, ends[node.output])
+    }
