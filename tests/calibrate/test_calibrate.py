@@ -204,7 +204,7 @@ def test_no_method_takes_values_that_are_not_finite(method, value):
 def test_the_first_samples_alone_can_count():
     x = normal()
     parts = [x[:4], x[4:8], x[8:]]
-    seen = {"x": Observation()}
+    seen = {"x": (Observation(),)}
     for count in (3, 4, 6, 11):
         first = collect(relu_graph(), first_samples(parts, count), seen, ("x",))
         assert first.samples == count
