@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from emu.evaluate.compression import Compression, weight_compression
 from emu.evaluate.kinds import Kind, kind_of
 from emu.execute import accumulation_bound, choose_carriers
 from emu.fixedpoint import Carrier, bits_needed
-from emu.graph import Graph, Node
+from emu.graph import Graph, Node, fold_constants
 from emu.ops import (
     Accumulating,
     BatchNormalization,
@@ -104,6 +105,7 @@ class Inspection:
         constant_bytes: size of weights, biases, factors and tables.
         largest: the tensor that takes most memory.
         target: that a program was made for, or that a float model was held against.
+        compression: of the weights, by codebooks.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Inspection:
     constant_bytes: int
     largest: TensorInfo
     target: str | None
+    compression: Compression = Compression(layers=())
 
     @property
     def macs(self) -> int:
@@ -145,6 +148,7 @@ class Inspection:
             "constant_bytes": self.constant_bytes,
             "macs": self.macs,
             "parameters": self.parameters,
+            "weight_compression": self.compression.to_json(),
             "layers": [_layer_json(layer) for layer in self.layers],
         }
 
@@ -160,7 +164,11 @@ def inspect_graph(graph: Graph, target: Target | None = None) -> Inspection:
     integer = kind_of(graph) is Kind.INTEGER
     name = str(recorded.get("name")) if isinstance(recorded, dict) else None
     shown = graph if integer else run_passes(graph)
-    layers = _program_layers(graph) if integer else _float_layers(shown, target)
+    layers = (
+        _program_layers(fold_constants(graph))
+        if integer
+        else _float_layers(shown, target)
+    )
     made = [_tensor(shown, node.output) for node in shown.nodes]
     inputs = tuple(_tensor(shown, tensor) for tensor in shown.inputs)
     counts = Counter(type(node.op).__name__ for node in shown.nodes)
@@ -175,6 +183,7 @@ def inspect_graph(graph: Graph, target: Target | None = None) -> Inspection:
         constant_bytes=sum(array.nbytes for array in shown.constants.values()),
         largest=max((*inputs, *made), key=_bytes),
         target=target.name if target else name,
+        compression=weight_compression(graph),
     )
 
 
