@@ -118,7 +118,7 @@ class Inspection:
     constant_bytes: int
     largest: TensorInfo
     target: str | None
-    compression: Compression = Compression(layers=())
+    compression: Compression
 
     @property
     def macs(self) -> int:
