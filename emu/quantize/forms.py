@@ -37,6 +37,7 @@ from emu.quantize.parameters import (
     to_integers,
 )
 from emu.quantize.recipe import Recipe, layer_settings
+from emu.quantize.recorded import NO_FACTORS, Factors, weights_of_scale
 from emu.targets import ActivationFormat, Target
 
 
@@ -118,12 +119,21 @@ def edge_operator(form: Form, edge: ActivationFormat) -> Quantize:
 
 
 class Calibrated:
-    """Parameters from observed ranges, a recipe and a target."""
+    """Parameters from observed ranges, a recipe and a target.
+
+    `factors` are taken as they are where they are stated.
+    """
 
     def __init__(
-        self, graph: Graph, calibration: Calibration, recipe: Recipe, target: Target
+        self,
+        graph: Graph,
+        calibration: Calibration,
+        recipe: Recipe,
+        target: Target,
+        factors: Factors = NO_FACTORS,
     ) -> None:
         """Nothing is computed before it is asked for."""
+        self.factors = factors
         self.graph = graph
         self.calibration = calibration
         self.target = target
@@ -141,6 +151,9 @@ class Calibrated:
         if fraction is not None:
             qparams = QParams((2.0**-fraction,), (0,))
             return Form(self.format, qparams, self.target.activation.overflow)
+        if tensor in self.factors.tensors:
+            stated = self.factors.tensors[tensor]
+            return Form(self.format, stated, self.target.activation.overflow)
         maker = self.makers.get(tensor)
         known = _KNOWN_RANGES.get(type(maker.op)) if maker else None
         choice = self.settings[tensor].activation
@@ -198,15 +211,18 @@ class Calibrated:
                 Form(IntFormat(form.bits), QParams((2.0**-form.fraction_bits,), (0,))),
                 form.rounding,
             )
+        bias_bits = min(self.target.bias.bits, self.target.accumulator.bits)
+        common = {"x_scale": x.scale, "narrow": form.narrow, "bias_bits": bias_bits}
         choice = settings.weights
         quantize = partial(
             quantize_weights,
-            x_scale=x.scale,
             fmt=IntFormat(form.bits),
-            narrow=form.narrow,
             per_channel=choice == "per-channel" if choice else form.per_channel,
-            bias_bits=min(self.target.bias.bits, self.target.accumulator.bits),
+            **common,
         )
+        if node.name in self.factors.weights:
+            stated = self.factors.weights[node.name]
+            quantize = partial(weights_of_scale, stated=stated, **common)
         quantized = quantize(weights, bias)
         if settings.bias_correction:
             mean = self.calibration.means[source]

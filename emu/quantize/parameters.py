@@ -88,12 +88,14 @@ class QuantizedWeights:
 
     real weight = (integer - zero_point) * scale[co];
     real bias = integer * x_scale * scale[co]. One scale stands for all channels.
+    `bits` are those of the integers.
     """
 
     weights: Integer[np.ndarray, "..."]
     bias: Int[np.ndarray, " co"]
     scale: Float64[np.ndarray, " #co"]
     zero_point: int = 0
+    bits: int = 8
 
 
 def quantize_weights(
@@ -132,6 +134,7 @@ def quantize_weights(
         weights=integers,
         bias=np.rint(reals / (x_scale * scale)).astype(np.int32),
         scale=scale,
+        bits=fmt.bits,
     )
 
 
@@ -149,4 +152,5 @@ def fixed_point_weights(
         weights=to_integers(weights, form.qparams, form.format, rounding),
         bias=to_integers(reals, products, INT32, rounding),
         scale=np.array([form.scale]),
+        bits=form.format.bits,
     )

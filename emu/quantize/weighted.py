@@ -69,6 +69,10 @@ def _accumulate(
 ) -> None:
     """The sum of products and what follows it."""
     result = state.result(node)
+    state.weight_scales[node.name] = {
+        "scale": quantized.scale.tolist(),
+        "bits": quantized.bits,
+    }
     operands = (
         x,
         state.builder.constant(f"{result}:weights", quantized.weights),

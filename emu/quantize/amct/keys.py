@@ -115,7 +115,7 @@ def _expected(
 
 def _number(value: Value, expected: str) -> float:
     if not isinstance(value, int | float) or type(value) is bool:
-        raise ValueError(expected)  # noqa: TRY004 - as all readers do
+        raise ValueError(expected)
     if not math.isfinite(value):
         raise ValueError(expected)
     return float(value)
