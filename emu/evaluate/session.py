@@ -10,6 +10,7 @@ from emu.evaluate.batches import batches
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.entries import ModelEntry, find_dataset
 from emu.evaluate.loop import EvalResult, evaluate
+from emu.evaluate.selection import Selection
 from emu.execute import Program
 from emu.frontends import load_model
 from emu.graph import Graph, load_graph, with_real_edges
@@ -89,7 +90,7 @@ def quantize_entry(
             "no calibration data: name it with --calib, or in the model's entry",
             where=entry.name,
         )
-    dataset = find_dataset(reference)
+    dataset = _first(find_dataset(reference), recipe.batch_count)
     seen = 0
 
     def count(rows: int) -> None:
@@ -106,10 +107,24 @@ def quantize_entry(
             "digest": dataset.digest(),
         },
     }
-    inputs = model_inputs(dataset, entry, batch_size)
+
+    def inputs() -> Iterator[np.ndarray]:
+        nonlocal seen
+        seen = 0
+        return model_inputs(dataset, entry, batch_size)
+
     return quantize_model(
         graph, inputs, recipe, target, provenance, count, record=record
     )
+
+
+def _first(dataset: Dataset, count: int | None) -> Dataset:
+    """The first so many samples; all, if there are not so many or there is no count."""
+    if count is None or count >= len(dataset):
+        return dataset
+    text = f"[:{count}]"
+    first = Selection(text=text, start=None, stop=count, step=1, complement=False)
+    return dataset.select([first])
 
 
 def lower_entry(entry: ModelEntry, graph: Graph, target: Target) -> Graph:

@@ -1,10 +1,8 @@
 """quantize_model: the whole way from a float Graph to an integer one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-import numpy as np
-
-from emu.calibrate import Calibration, Range, calibrate
+from emu.calibrate import Batches, Calibration, Range, calibrate, first_samples
 from emu.errors import EmuError
 from emu.graph import Graph
 from emu.optimize import run_passes
@@ -23,7 +21,7 @@ from emu.targets import Target
 
 def quantize_model(
     graph: Graph,
-    batches: Iterable[np.ndarray],
+    batches: Batches,
     recipe: Recipe,
     target: Target,
     provenance: Mapping[str, object] | None = None,
@@ -33,6 +31,8 @@ def quantize_model(
 ) -> Graph:
     """Optimize, calibrate on `batches` (float32 model inputs), lower to integers.
 
+    `batches` gives a fresh run over them on each call, or is a sequence: some methods
+    need two passes. `recipe.batch_count` samples of them count.
     Recipe names are those of the graph after optimization (a folded batch norm goes
     by the name of its convolution). Target, recipe and versions are recorded in the
     result's provenance, with `provenance` (calibration data, say).
@@ -43,14 +43,20 @@ def quantize_model(
     """
     floats = run_passes(graph)
     check_recipe(recipe, floats)
-    wanted, factors = observations(recipe, floats), NO_FACTORS
+    wanted, factors = observations(recipe, floats, target), NO_FACTORS
     if record is not None:
         factors = fit_record(record, floats, target)
         gaps = _gaps(floats, recipe, target, factors)
         wanted = {name: wanted[name] for name in gaps if name in wanted}
     means = averaged(recipe, floats)
     if record is None or wanted or means:
-        calibration = calibrate(floats, batches, wanted, means, progress)
+        calibration = calibrate(
+            floats,
+            first_samples(batches, recipe.batch_count),
+            wanted,
+            means,
+            progress,
+        )
     else:
         calibration = Calibration(ranges={})
     known = {

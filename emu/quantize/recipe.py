@@ -2,10 +2,13 @@
 
     exclude = ["fc"]                  layers that stay in float, by node name
 
-    [global]                          every layer
-    method = "percentile"             minmax (default) or percentile
-    percentile = 99.99
+    batch_count = 50                  only the first so many calibration samples count
 
+    [global]                          every layer
+    method = "percentile"             range of its result, one of: minmax (default),
+                                      ema, percentile, mse, kl, symkl, jsd, ifmr, hfmg
+    percentile = 99.99                parameters of a method: those of
+                                      emu.calibrate.Observation, by their names
     bias_correction = true            take the mean error of the rounded weights,
                                       over the calibration samples, out of the bias
 
@@ -20,15 +23,39 @@ layer named like the input, of type Input.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from emu.calibrate import Method, Observation
 from emu.config import Config, nearest, read_toml
 from emu.errors import ConfigError
 from emu.graph import Graph
 from emu.ops import Conv, Gemm
+from emu.targets import Target
+
+# AMCT's word for the share that its documents advise for detection networks.
+_PERCENTILE_MID: Final = 0.99999
+_PARAMETERS: Final = (
+    "method",
+    "percentile",
+    "smoothing",
+    "bin",
+    "start_ratio",
+    "end_ratio",
+    "step_ratio",
+    "max_percentile",
+    "min_percentile",
+    "num_of_bins",
+)
+
+
+def _share(value: Any) -> Any:  # noqa: ANN401 - whatever the file says
+    return _PERCENTILE_MID if value == "PERCENTILE_MID" else value
+
+
+Ratio = Annotated[float, Field(gt=0, le=4)]
+Share = Annotated[float, Field(gt=0.5, le=1), BeforeValidator(_share)]
 
 
 class Settings(Config):
@@ -36,6 +63,14 @@ class Settings(Config):
 
     method: Method | None = None
     percentile: Annotated[float, Field(gt=50, le=100)] | None = None
+    smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
+    bin: Annotated[int, Field(ge=100, le=250)] | None = None
+    start_ratio: Ratio | None = None
+    end_ratio: Ratio | None = None
+    step_ratio: Ratio | None = None
+    max_percentile: Share | None = None
+    min_percentile: Share | None = None
+    num_of_bins: Literal[1024, 2048, 4096, 8192] | None = None
     activation: Literal["symmetric", "asymmetric"] | None = None
     weights: Literal["per-channel", "per-tensor"] | None = None
     execute: Literal["integer", "float"] | None = None
@@ -46,6 +81,7 @@ class Recipe(Config):
     """A whole recipe; the empty one takes the target's defaults."""
 
     exclude: tuple[str, ...] = ()
+    batch_count: Annotated[int, Field(ge=1)] | None = None
     everywhere: Settings = Field(default=Settings(), alias="global")
     op: dict[str, Settings] = Field(default_factory=dict)
     layer: dict[str, Settings] = Field(default_factory=dict)
@@ -93,16 +129,30 @@ def layer_settings(recipe: Recipe, graph: Graph) -> dict[str, Settings]:
     return found
 
 
-def observations(recipe: Recipe, graph: Graph) -> dict[str, Observation]:
-    """How calibration is to observe each tensor of a float Graph."""
-    default = Observation()
+def observations(
+    recipe: Recipe, graph: Graph, target: Target
+) -> dict[str, Observation]:
+    """How calibration is to observe each tensor of a float Graph.
+
+    Raises ConfigError for parameters that do not fit together, naming the layer.
+    """
+    layers = {node.output: node.name for node in graph.nodes}
     return {
-        name: Observation(
-            method=settings.method or default.method,
-            percentile=settings.percentile or default.percentile,
-        )
+        name: _observation(settings, target, layers.get(name, name))
         for name, settings in layer_settings(recipe, graph).items()
     }
+
+
+def _observation(settings: Settings, target: Target, layer: str) -> Observation:
+    said = settings.model_dump(include=set(_PARAMETERS), exclude_none=True)
+    choice = settings.activation
+    symmetric = choice == "symmetric" if choice else target.activation.symmetric
+    try:
+        return Observation(**said, bits=target.activation.bits, symmetric=symmetric)
+    except ConfigError as error:
+        raise ConfigError(
+            error.message, where=f"recipe: settings of layer {layer!r}"
+        ) from error
 
 
 def averaged(recipe: Recipe, graph: Graph) -> tuple[str, ...]:

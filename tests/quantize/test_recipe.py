@@ -5,7 +5,10 @@ import pytest
 from emu.calibrate import Method
 from emu.errors import ConfigError
 from emu.quantize import check_recipe, observations, read_recipe
+from emu.targets import find_target
 from tests.zoo import two_convs
+
+TARGET = find_target("generic-int8")
 
 
 def recipe(tmp_path, text):
@@ -46,7 +49,7 @@ def test_an_excluded_layer_runs_in_float_whatever_else_is_said(tmp_path):
 
 def test_observations_follow_the_layer_that_makes_a_tensor(tmp_path):
     text = '[op.Input]\nmethod = "percentile"\n[layer.second]\nmethod = "percentile"\n'
-    found = observations(recipe(tmp_path, text), two_convs())
+    found = observations(recipe(tmp_path, text), two_convs(), TARGET)
     assert found["x"].method is Method.PERCENTILE
     assert found["second"].method is Method.PERCENTILE
     assert found["first"].method is Method.MINMAX

@@ -119,7 +119,7 @@ def calibrated():
     for name, make in NETWORKS.items():
         graph = make()
         recipe = Recipe()
-        plan = observations(recipe, graph)
+        plan = observations(recipe, graph, find_target("generic-int8"))
         found[name] = (graph, recipe, calibrate(graph, [images(graph, 8)], plan))
     return found
 

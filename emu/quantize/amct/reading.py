@@ -10,6 +10,7 @@ from emu.quantize.amct.configuration import Configuration, Entries, Named
 from emu.quantize.amct.keys import Key, Reading, Said, read_block
 from emu.quantize.amct.tables import (
     CFG,
+    DEFAULTS,
     JSON,
     LAYER,
     OF_ALGORITHM,
@@ -91,6 +92,7 @@ def _of_one_algorithm(layer: str, found: Entries, path: Path) -> Entries:
 def _from_old(tree: Block, path: Path) -> Configuration:
     reading = read_block(tree, OLD, path)
     common, _, samples = _split_counts(reading.entries)
+    _require_a_range(common, path)
     return Configuration(
         file=path,
         everywhere={"method": Said("kl", 1), **common},
@@ -108,6 +110,7 @@ def _from_cfg(tree: Block, path: Path) -> Configuration:
     offset = read_block(Block(tuple(parts["activation_offset"])), CFG, path)
     # `asymmetric` in common_config goes before activation_offset beside it.
     common, batches, _ = _split_counts({**offset.entries, **rest.entries})
+    _require_a_range(common, path)
     types: list[Named] = [_DENSE, *_by_type(common)]
     for entry in parts["override_layer_types"]:
         name, line, said = _override(entry, path)
@@ -142,6 +145,22 @@ def _by_type(common: Entries) -> Iterator[Named]:
             yield from ((name, said.line, {key: said}) for name in types)
 
 
+def _require_a_range(entries: Entries, path: Path) -> None:
+    """The ends of a search, the default ones too, stand in their order."""
+    ends = [entries.get(k) for k in ("start_ratio", "end_ratio")]
+    start, end = (
+        float(str(said.value if said else DEFAULTS[key]))
+        for said, key in zip(ends, ("start_ratio", "end_ratio"), strict=True)
+    )
+    lines = [said.line for said in ends if said]
+    if start >= end:
+        raise wrong(
+            f"a search from {start:g} to {end:g}, expected start < end",
+            path,
+            max(lines),
+        )
+
+
 def _override(entry: Field, path: Path) -> tuple[str, int, Entries]:
     """The name, its line and the entries of one override.
 
@@ -155,6 +174,7 @@ def _override(entry: Field, path: Path) -> tuple[str, int, Entries]:
     if name is None:
         raise wrong(f"{entry.key} names no layer", path, entry.line)
     said = reading.entries
+    _require_a_range(said, path)
     algorithm = said["method"].value if "method" in said else "ifmr"
     foreign = OF_ALGORITHM["ifmr" if algorithm == "hfmg" else "hfmg"]
     base = {key: value for key, value in UNSAID.items() if key not in foreign}

@@ -39,6 +39,9 @@ from emu.quantize.amct.text import Value
 
 Table = Mapping[str, Key]
 
+# Ratios of a search go no further in a recipe.
+_WIDEST: Final = 4
+
 _OFFSET: Final[Mapping[Value, object]] = {True: "asymmetric", False: "symmetric"}
 _PER_CHANNEL: Final[Mapping[Value, object]] = {True: "per-channel", False: "per-tensor"}
 _PERCENTILES: Final = MappingProxyType(
@@ -67,12 +70,12 @@ OF_ALGORITHM: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 def _search_range(value: Value) -> Mapping[str, object]:
-    expected = "[start, end] with 0 < start < end"
+    expected = f"[start, end] with 0 < start < end <= {_WIDEST}"
     numbers = value if isinstance(value, tuple) else ()
     if len(numbers) != 2 or not all(type(n) in (int, float) for n in numbers):
         raise ValueError(expected)
     start, end = (float(n) for n in numbers if isinstance(n, int | float))
-    if not 0 < start < end < 100:
+    if not 0 < start < end <= _WIDEST:
         raise ValueError(expected)
     return {"start_ratio": start, "end_ratio": end}
 
@@ -82,7 +85,7 @@ ACTIVATION: Final[Table] = {
     "max_percentile": Key(give=share("max_percentile")),
     "min_percentile": Key(give=share("min_percentile")),
     "search_range": Key(give=_search_range),
-    "search_step": Key(give=real("step_ratio", 0, 100)),
+    "search_step": Key(give=real("step_ratio", 0, _WIDEST)),
     "num_of_bins": Key(
         give=one_of("num_of_bins", {n: n for n in (1024, 2048, 4096, 8192)})
     ),
@@ -151,9 +154,9 @@ JSON: Final[Table] = {
 _SUPER: Final[Table] = {
     "max_percentile": Key(give=share("max_percentile", _PERCENTILES)),
     "min_percentile": Key(give=share("min_percentile", _PERCENTILES)),
-    "start_ratio": Key(give=real("start_ratio", 0, 100)),
-    "end_ratio": Key(give=real("end_ratio", 0, 100)),
-    "step_ratio": Key(give=real("step_ratio", 0, 100)),
+    "start_ratio": Key(give=real("start_ratio", 0, _WIDEST)),
+    "end_ratio": Key(give=real("end_ratio", 0, _WIDEST)),
+    "step_ratio": Key(give=real("step_ratio", 0, _WIDEST)),
 }
 _PREPROCESS: Final[Table] = {
     "input_type": Key(give=word("IMAGE", "BINARY")),
@@ -217,9 +220,9 @@ _CALIBRATION: Final[Table] = {
     "ada_quantize": Key(give=refused(_NO_ADA)),
     "ifmr_quantize": Key(
         inside={
-            "search_range_start": Key(give=real("start_ratio", 0, 100)),
-            "search_range_end": Key(give=real("end_ratio", 0, 100)),
-            "search_step": Key(give=real("step_ratio", 0, 100)),
+            "search_range_start": Key(give=real("start_ratio", 0, _WIDEST)),
+            "search_range_end": Key(give=real("end_ratio", 0, _WIDEST)),
+            "search_step": Key(give=real("step_ratio", 0, _WIDEST)),
             "max_percentile": Key(give=share("max_percentile")),
             "min_percentile": Key(give=share("min_percentile")),
             "asymmetric": Key(give=one_of("activation", _OFFSET)),
