@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from emu.errors import MissingError
 from emu.graph import Graph
-from emu.quantize.amct import read_configuration
+from emu.quantize.amct import Configuration, read_configuration
 from emu.quantize.recipe import Recipe, read_recipe
 
 # How the first line that says something begins: `key:` or `key {`, or JSON's brace.
@@ -15,22 +15,12 @@ _AMCT: Final = re.compile(r"\s*(\{|[A-Za-z_]\w*\s*[:{])")
 _BEGINNING: Final = 1 << 16
 
 
-class RecipeFile(Protocol):
-    """A file that gives a recipe for a model; `notes` are lines for people."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What of the file has no effect, and why."""
-        ...
-
-    def fit(self, graph: Graph, batch_size: int) -> Recipe:
-        """The recipe for a model and a batch size of calibration."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class OwnRecipe:
-    """A recipe of emu's own notation: the same for every model."""
+    """A recipe of emu's own notation: the same for every model.
+
+    `notes` are lines for people on what has no effect: never any.
+    """
 
     recipe: Recipe
     notes: tuple[str, ...] = ()
@@ -39,6 +29,9 @@ class OwnRecipe:
         """The recipe itself."""
         del graph, batch_size
         return self.recipe
+
+
+RecipeFile = OwnRecipe | Configuration
 
 
 def open_recipe(path: str | Path | None) -> RecipeFile:

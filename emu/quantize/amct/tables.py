@@ -40,7 +40,7 @@ from emu.quantize.amct.text import Value
 Table = Mapping[str, Key]
 
 # Ratios of a search go no further in a recipe.
-_WIDEST: Final = 4
+_WIDEST: Final = 4.0
 
 _OFFSET: Final[Mapping[Value, object]] = {True: "asymmetric", False: "symmetric"}
 _PER_CHANNEL: Final[Mapping[Value, object]] = {True: "per-channel", False: "per-tensor"}
@@ -70,7 +70,7 @@ OF_ALGORITHM: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 def _search_range(value: Value) -> Mapping[str, object]:
-    expected = f"[start, end] with 0 < start < end <= {_WIDEST}"
+    expected = f"[start, end] with 0 < start < end <= {_WIDEST:g}"
     numbers = value if isinstance(value, tuple) else ()
     if len(numbers) != 2 or not all(type(n) in (int, float) for n in numbers):
         raise ValueError(expected)
@@ -85,7 +85,7 @@ ACTIVATION: Final[Table] = {
     "max_percentile": Key(give=share("max_percentile")),
     "min_percentile": Key(give=share("min_percentile")),
     "search_range": Key(give=_search_range),
-    "search_step": Key(give=real("step_ratio", 0, _WIDEST)),
+    "search_step": Key(give=real("step_ratio", 0.0, _WIDEST)),
     "num_of_bins": Key(
         give=one_of("num_of_bins", {n: n for n in (1024, 2048, 4096, 8192)})
     ),
@@ -154,9 +154,9 @@ JSON: Final[Table] = {
 _SUPER: Final[Table] = {
     "max_percentile": Key(give=share("max_percentile", _PERCENTILES)),
     "min_percentile": Key(give=share("min_percentile", _PERCENTILES)),
-    "start_ratio": Key(give=real("start_ratio", 0, _WIDEST)),
-    "end_ratio": Key(give=real("end_ratio", 0, _WIDEST)),
-    "step_ratio": Key(give=real("step_ratio", 0, _WIDEST)),
+    "start_ratio": Key(give=real("start_ratio", 0.0, _WIDEST)),
+    "end_ratio": Key(give=real("end_ratio", 0.0, _WIDEST)),
+    "step_ratio": Key(give=real("step_ratio", 0.0, _WIDEST)),
 }
 _PREPROCESS: Final[Table] = {
     "input_type": Key(give=word("IMAGE", "BINARY")),
@@ -220,9 +220,9 @@ _CALIBRATION: Final[Table] = {
     "ada_quantize": Key(give=refused(_NO_ADA)),
     "ifmr_quantize": Key(
         inside={
-            "search_range_start": Key(give=real("start_ratio", 0, _WIDEST)),
-            "search_range_end": Key(give=real("end_ratio", 0, _WIDEST)),
-            "search_step": Key(give=real("step_ratio", 0, _WIDEST)),
+            "search_range_start": Key(give=real("start_ratio", 0.0, _WIDEST)),
+            "search_range_end": Key(give=real("end_ratio", 0.0, _WIDEST)),
+            "search_step": Key(give=real("step_ratio", 0.0, _WIDEST)),
             "max_percentile": Key(give=share("max_percentile")),
             "min_percentile": Key(give=share("min_percentile")),
             "asymmetric": Key(give=one_of("activation", _OFFSET)),

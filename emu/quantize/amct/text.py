@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from emu.errors import ConfigError, MissingError
 
 MAX_BYTES: Final = 64 << 20
-_MAX_DEPTH: Final = 16
+_MAX_DEPTH: Final = 32
 _MAX_NUMBER: Final = 64
 
 _TOKEN: Final = re.compile(
@@ -54,7 +54,8 @@ class Block:
     fields: tuple[Field, ...]
 
 
-Value = str | int | float | bool | None | Block | tuple["Value", ...]
+# A tuple is a list of values.
+Value = str | int | float | bool | None | Block | tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
