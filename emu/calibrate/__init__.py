@@ -4,6 +4,7 @@ from emu.calibrate.calibrate import (
     Calibration as Calibration,
     calibrate as calibrate,
 )
+from emu.calibrate.channels import channel_maxima as channel_maxima
 from emu.calibrate.collect import (
     Batches as Batches,
     collect as collect,

@@ -34,7 +34,7 @@ def first_samples(batches: Batches, count: int | None) -> Batches:
 
     def limited() -> Iterable[np.ndarray]:
         seen = 0
-        for batch in _fresh(batches):
+        for batch in fresh(batches):
             taken = batch[: count - seen]
             seen += len(taken)
             yield taken
@@ -95,7 +95,8 @@ def collect(
     return Statistics(samples=samples, means=means, wishes=dict(wishes), found=found)
 
 
-def _fresh(batches: Batches) -> Iterable[np.ndarray]:
+def fresh(batches: Batches) -> Iterable[np.ndarray]:
+    """A run over the batches from the first."""
     return batches() if callable(batches) else batches
 
 
@@ -139,7 +140,7 @@ def _run(
     size, total = 0, 0
     sums: dict[str, np.ndarray] = {}
     states: dict[str, list[State]] = {}
-    for batch in _fresh(batches):
+    for batch in fresh(batches):
         check_input(graph, graph.inputs[0], batch)
         size = size or len(batch)
         padded = np.pad(batch, [(0, size - len(batch))] + [(0, 0)] * (batch.ndim - 1))

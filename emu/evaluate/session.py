@@ -11,7 +11,7 @@ from emu.evaluate.datasets import Dataset
 from emu.evaluate.entries import ModelEntry, find_dataset
 from emu.evaluate.loop import EvalResult, evaluate
 from emu.evaluate.selection import Selection
-from emu.execute import Program
+from emu.execute import Family, Program
 from emu.frontends import load_model
 from emu.graph import Graph, load_graph, with_real_edges
 from emu.quantize import (
@@ -76,7 +76,7 @@ def quantize_entry(
     reference = calibration or entry.calibration
     gaps = calibration_gaps(graph, recipe, target, record) if record else ("",)
     if not gaps:
-        return quantize_model(graph, (), recipe, target, _origin(entry), record=record)
+        return quantize_model(graph, (), recipe, target, origin(entry), record=record)
     if reference is None and record is not None:
         named = ", ".join(repr(name) for name in gaps[:3])
         more = f" and {len(gaps) - 3} more" if len(gaps) > 3 else ""
@@ -100,7 +100,7 @@ def quantize_entry(
             progress(seen, max(seen, len(dataset)))
 
     provenance = {
-        **_origin(entry),
+        **origin(entry),
         "calibration": {
             "data": reference,
             "samples": len(dataset),
@@ -129,7 +129,7 @@ def _first(dataset: Dataset, count: int | None) -> Dataset:
 
 def lower_entry(entry: ModelEntry, graph: Graph, target: Target) -> Graph:
     """The integer program of a quantized file; its parameters are the file's own."""
-    return lower_stated(graph, target, {**_origin(entry), "parameters": "file"})
+    return lower_stated(graph, target, {**origin(entry), "parameters": "file"})
 
 
 def from_quantized_file(graph: Graph) -> bool:
@@ -138,7 +138,7 @@ def from_quantized_file(graph: Graph) -> bool:
     return graph.provenance.get("parameters") == "file" or not calibrated
 
 
-def _origin(entry: ModelEntry) -> Mapping[str, object]:
+def origin(entry: ModelEntry) -> Mapping[str, object]:
     """What a program remembers of its entry, and where the model lies."""
     return {
         "source": str(entry.file.resolve()),
@@ -155,15 +155,16 @@ def evaluate_graph(
     *,
     taps: tuple[str, ...] = (),
     watch: Callable[[dict[str, np.ndarray]], None] | None = None,
+    family: Family | None = None,
 ) -> EvalResult:
     """Top-1, Top-5 or the entry's metric of a float or integer Graph.
 
     Integer inputs are quantized from what preprocessing gives, integer outputs
     dequantized. `watch` sees the outputs and the tensors named in `taps` of every
-    batch.
+    batch. Graphs of a `family` share compiled code.
     """
     graph = with_real_edges(graph)
-    program = Program(graph, batch_size, taps)
+    program = Program(graph, batch_size, taps, family=family)
 
     def predict(x: np.ndarray) -> np.ndarray:
         results = program(x)

@@ -16,12 +16,14 @@ from emu.quantize.parameters import (
     to_integers as to_integers,
 )
 from emu.quantize.pipeline import (
+    balance_model as balance_model,
     calibration_gaps as calibration_gaps,
     quantize_model as quantize_model,
 )
 from emu.quantize.recipe import (
     Recipe as Recipe,
     Settings as Settings,
+    averaged as averaged,
     check_recipe as check_recipe,
     observations as observations,
     read_recipe as read_recipe,
@@ -33,4 +35,8 @@ from emu.quantize.recipe_file import (
 from emu.quantize.stated import (
     is_stated as is_stated,
     lower_stated as lower_stated,
+)
+from emu.quantize.weights import (
+    WeightMethod as WeightMethod,
+    WeightStyle as WeightStyle,
 )

@@ -36,8 +36,9 @@ from emu.quantize.parameters import (
     quantize_weights,
     to_integers,
 )
-from emu.quantize.recipe import Recipe, layer_settings
+from emu.quantize.recipe import Recipe, Settings, layer_settings
 from emu.quantize.recorded import NO_FACTORS, Factors, weights_of_scale
+from emu.quantize.weights import WeightMethod
 from emu.targets import ActivationFormat, Target
 
 
@@ -116,6 +117,27 @@ def edge_operator(form: Form, edge: ActivationFormat) -> Quantize:
         overflow=form.overflow,
         rule=edge.rule,
     )
+
+
+def _weight_bits(settings: Settings, target: Target) -> int:
+    """Bits of a layer's weights: the target's, or fewer that a recipe asks for."""
+    bits = settings.weight_bits or target.weight.bits
+    if bits > target.weight.bits:
+        raise ConfigError(
+            f"weight_bits is {bits}; weights of {target.name} have {target.weight.bits}"
+        )
+    return bits
+
+
+def _refuse_choices(settings: Settings, target: Target) -> None:
+    """Raise ConfigError for a choice that fixed-point weights do not leave."""
+    if settings.weight_method not in (None, WeightMethod.MAX):
+        found = f"weight_method is {settings.weight_method.value!r}"
+    elif settings.weight_bits not in (None, target.weight.bits):
+        found = f"weight_bits is {settings.weight_bits}"
+    else:
+        return
+    raise ConfigError(f"{found}; {target.name} has weights of one fixed scale")
 
 
 class Calibrated:
@@ -204,6 +226,7 @@ class Calibrated:
         bias = self.graph.constants[operands[1]] if len(operands) > 1 else None
         settings, form = self.settings[node.output], self.target.weight
         if form.fraction_bits is not None:
+            _refuse_choices(settings, self.target)
             return fixed_point_weights(
                 weights,
                 bias,
@@ -216,11 +239,13 @@ class Calibrated:
         choice = settings.weights
         quantize = partial(
             quantize_weights,
-            fmt=IntFormat(form.bits),
+            fmt=IntFormat(_weight_bits(settings, self.target)),
             per_channel=choice == "per-channel" if choice else form.per_channel,
+            style=settings.weight_style,
             **common,
         )
-        if node.name in self.factors.weights:
+        levels = settings.weight_method is WeightMethod.NUQ
+        if node.name in self.factors.weights and not levels:
             stated = self.factors.weights[node.name]
             quantize = partial(weights_of_scale, stated=stated, **common)
         quantized = quantize(weights, bias)

@@ -2,10 +2,17 @@
 
 from collections.abc import Callable, Mapping
 
-from emu.calibrate import Batches, Calibration, Range, calibrate, first_samples
+from emu.calibrate import (
+    Batches,
+    Calibration,
+    Range,
+    calibrate,
+    channel_maxima,
+    first_samples,
+)
 from emu.errors import EmuError
 from emu.graph import Graph
-from emu.optimize import run_passes
+from emu.optimize import Balanced, balance, run_passes
 from emu.quantize.amct import Record, fit_record, require_honoured
 from emu.quantize.layers import quantize_graph
 from emu.quantize.recipe import (
@@ -14,6 +21,7 @@ from emu.quantize.recipe import (
     check_recipe,
     layer_settings,
     observations,
+    strengths,
 )
 from emu.quantize.recorded import NO_FACTORS, Factors
 from emu.targets import Target
@@ -35,7 +43,8 @@ def quantize_model(
     need two passes. `recipe.batch_count` samples of them count.
     Recipe names are those of the graph after optimization (a folded batch norm goes
     by the name of its convolution). Target, recipe and versions are recorded in the
-    result's provenance, with `provenance` (calibration data, say).
+    result's provenance, with `provenance` (calibration data, say) and, if the recipe
+    balances layers, which ones and why others are left.
 
     What a `record` says is taken from it and not calibrated; the batches are not
     touched if nothing is left (see `calibration_gaps`). Raises ConfigError for one that
@@ -43,6 +52,9 @@ def quantize_model(
     """
     floats = run_passes(graph)
     check_recipe(recipe, floats)
+    batches = first_samples(batches, recipe.batch_count)
+    balanced = balance_model(floats, batches, recipe)
+    floats = balanced.graph
     wanted, factors = observations(recipe, floats, target), NO_FACTORS
     if record is not None:
         factors = fit_record(record, floats, target)
@@ -50,18 +62,13 @@ def quantize_model(
         wanted = {name: wanted[name] for name in gaps if name in wanted}
     means = averaged(recipe, floats)
     if record is None or wanted or means:
-        calibration = calibrate(
-            floats,
-            first_samples(batches, recipe.batch_count),
-            wanted,
-            means,
-            progress,
-        )
+        calibration = calibrate(floats, batches, wanted, means, progress)
     else:
         calibration = Calibration(ranges={})
     known = {
         "target": target.model_dump(mode="json"),
         "recipe": recipe.model_dump(mode="json", exclude_none=True, by_alias=True),
+        **balanced.record(),
         **(provenance or {}),
     }
     program = quantize_graph(
@@ -86,7 +93,10 @@ def calibration_gaps(
     check_recipe(recipe, floats)
     factors = fit_record(record, floats, target)
     gaps = _gaps(floats, recipe, target, factors)
-    return tuple(dict.fromkeys((*gaps, *averaged(recipe, floats))))
+    balanced = (
+        n.inputs[0] for n in floats.nodes if n.name in strengths(recipe, floats)
+    )
+    return tuple(dict.fromkeys((*gaps, *averaged(recipe, floats), *balanced)))
 
 
 class _Asked(dict[str, Range]):
@@ -118,3 +128,17 @@ def _without_means(recipe: Recipe) -> dict[str, object]:
     for level in levels:
         level.pop("bias_correction", None)
     return data
+
+
+def balance_model(floats: Graph, batches: Batches, recipe: Recipe) -> Balanced:
+    """The graph with the inputs of layers balanced as the recipe says.
+
+    Takes a pass over the batches for the largest magnitude of each channel, none if
+    the recipe balances nothing. The graph is one that went through `run_passes`.
+    """
+    wanted = strengths(recipe, floats)
+    if not wanted:
+        return Balanced(graph=floats, layers=(), left={})
+    inputs = {n.inputs[0] for n in floats.nodes if n.name in wanted}
+    maxima = channel_maxima(floats, batches, sorted(inputs))
+    return balance(floats, maxima, wanted)

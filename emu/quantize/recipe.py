@@ -13,7 +13,13 @@
                                       over the calibration samples, out of the bias
 
     [op.Conv]                         every Conv
-    weights = "per-tensor"
+    weights = "per-tensor"            or per-channel
+    weight_method = "nuq"             max (default), mse, or nuq: few levels, an index
+    num_steps = 32                    nuq: levels that are kept (default 32)
+    num_of_iteration = 10             nuq: rounds of the search (default 10)
+    weight_bits = 7                   at most the target's
+    migration_strength = 0.5          0.2 to 0.8: balance the layer's input with its
+                                      weights, channel by channel
 
     [layer."stem/conv"]               one node
     activation = "symmetric"
@@ -32,6 +38,7 @@ from emu.config import Config, nearest, read_toml
 from emu.errors import ConfigError
 from emu.graph import Graph
 from emu.ops import Conv, Gemm
+from emu.quantize.weights import WeightMethod, WeightStyle
 from emu.targets import Target
 
 # AMCT's word for the share that its documents advise for detection networks.
@@ -75,6 +82,21 @@ class Settings(Config):
     weights: Literal["per-channel", "per-tensor"] | None = None
     execute: Literal["integer", "float"] | None = None
     bias_correction: bool | None = None
+    weight_method: WeightMethod | None = None
+    weight_bits: Annotated[int, Field(ge=2, le=16)] | None = None
+    num_steps: Annotated[int, Field(ge=2, le=256)] | None = None
+    num_of_iteration: Annotated[int, Field(ge=0, le=1000)] | None = None
+    migration_strength: Annotated[float, Field(ge=0.2, le=0.8)] | None = None
+
+    @property
+    def weight_style(self) -> WeightStyle:
+        """How weights become integers."""
+        given: dict[str, Any] = {
+            "method": self.weight_method,
+            "num_steps": self.num_steps,
+            "num_of_iteration": self.num_of_iteration,
+        }
+        return WeightStyle(**{k: v for k, v in given.items() if v is not None})
 
 
 class Recipe(Config):
@@ -166,3 +188,14 @@ def averaged(recipe: Recipe, graph: Graph) -> tuple[str, ...]:
             and settings[node.output].bias_correction
         )
     )
+
+
+def strengths(recipe: Recipe, graph: Graph) -> dict[str, float]:
+    """Migration strength of the layers whose input is to be balanced, by node name."""
+    settings = layer_settings(recipe, graph)
+    found = {
+        node.name: settings[node.output].migration_strength
+        for node in graph.nodes
+        if isinstance(node.op, Conv | Gemm) and settings[node.output].execute != "float"
+    }
+    return {name: strength for name, strength in found.items() if strength}

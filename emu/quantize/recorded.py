@@ -69,5 +69,5 @@ def weights_of_scale(
         weights=integers.astype(fmt.dtype),
         bias=steps.astype(np.int32),
         scale=scale,
-        bits=fmt.bits,
+        format=fmt,
     )

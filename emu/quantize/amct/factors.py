@@ -208,3 +208,14 @@ def require_honoured(record: Record, program: Graph, left_out: set[str]) -> None
                 record.file,
                 one.line,
             )
+        # One scale for all channels may be written once.
+        count = max(len(found.scale_w), len(one.scale_w))
+        wanted, had = (
+            s * count if len(s) == 1 else s for s in (one.scale_w, found.scale_w)
+        )
+        if wanted != had:
+            raise wrong(
+                f"{one.key!r}: scale_w cannot be had: the recipe makes other weights",
+                record.file,
+                one.line,
+            )

@@ -50,6 +50,7 @@ def test_a_bare_word_is_told_from_a_string():
 def test_lines_are_those_of_the_keys():
     tree = parse("a: 1\n\n# c\nb {\n  c: 2 d:\n 3\n}", FILE)
     inner = tree.fields[1].value
+    assert isinstance(inner, Block)
     assert [field.line for field in (*tree.fields, *inner.fields)] == [1, 4, 5, 5]
 
 
