@@ -1,7 +1,8 @@
 """collect: stream samples through a float Graph and keep what ranges are made of."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,7 @@ Batches = Callable[[], Iterable[np.ndarray]] | Sequence[np.ndarray]
 Progress = Callable[[int], None]
 # Statistics of each tensor; those of one key are one.
 Plan = Mapping[str, Sequence[Statistic]]
+States = dict[str, list[State]]
 
 
 def first_samples(batches: Batches, count: int | None) -> Batches:
@@ -118,54 +120,81 @@ def _run(
 ) -> tuple[dict[str, Found], int, dict[str, np.ndarray]]:
     """One pass: finished states, number of samples, sums of the averaged tensors."""
     constants = {k: jnp.asarray(v) for k, v in graph.constants.items()}
+    inside = {
+        name: [one for one in statistics if one.inside]
+        for name, statistics in plan.items()
+    }
+    outside = {
+        name: [one for one in statistics if not one.inside]
+        for name, statistics in plan.items()
+    }
+    watched = [name for name, statistics in outside.items() if statistics]
 
     @jax.jit
     def step(
-        states: dict[str, list[State]],
-        constants: dict[str, jax.Array],
-        x: jax.Array,
-        n: jax.Array,
-    ) -> tuple[dict[str, list[State]], dict[str, jax.Array]]:
+        states: States, constants: dict[str, jax.Array], x: jax.Array, n: jax.Array
+    ) -> tuple[States, dict[str, jax.Array], dict[str, jax.Array], jax.Array]:
         tensors = trace(graph, constants, {graph.inputs[0]: x})
         valid = jnp.arange(x.shape[0], dtype=jnp.int32) < n
+        rows = {name: tensors[name].reshape(x.shape[0], -1) for name in plan}
         updated = {
             name: [
-                one.update(state, tensors[name], valid)
-                for one, state in zip(plan[name], states[name], strict=True)
+                one.update(state, rows[name], valid)
+                for one, state in zip(statistics, states[name], strict=True)
             ]
-            for name in plan
+            for name, statistics in inside.items()
         }
-        return updated, {name: _sum(tensors[name], valid) for name in averaged}
+        sums = {name: _sum(tensors[name], valid) for name in averaged}
+        return updated, {name: rows[name] for name in watched}, sums, valid
 
     size, total = 0, 0
     sums: dict[str, np.ndarray] = {}
-    states: dict[str, list[State]] = {}
+    begun: tuple[States, States] | None = None
     for batch in fresh(batches):
         check_input(graph, graph.inputs[0], batch)
         size = size or len(batch)
         padded = np.pad(batch, [(0, size - len(batch))] + [(0, 0)] * (batch.ndim - 1))
         # As programs are: some float kernels hold products in 64 bits.
         with jax.enable_x64(True):
-            states = states or _placed(plan, found)
-            states, added = step(
-                states, constants, jnp.asarray(padded), jnp.int32(len(batch))
+            early, late = begun or (_empty(inside, found), _empty(outside, found))
+            early, rows, added, valid = step(
+                early, constants, jnp.asarray(padded), jnp.int32(len(batch))
             )
+            late = {
+                name: [
+                    _update(one.update, state, rows[name], valid)
+                    for one, state in zip(outside[name], late[name], strict=True)
+                ]
+                for name in watched
+            }
+            # One batch at a time: a queue of them would hold their tensors.
+            begun = jax.block_until_ready((early, late))
         # Batches are added in float64: the mean hardly depends on the processor.
         for name, value in added.items():
             sums[name] = np.asarray(value, np.float64) + sums.get(name, 0.0)
         total += len(batch)
         if progress:
             progress(len(batch))
+    early, late = begun or ({}, {})
     finished: dict[str, Found] = {
-        name: {
-            one.key: _arrays(state) for one, state in zip(plan[name], kept, strict=True)
-        }
-        for name, kept in states.items()
+        name: {**seen, **_finished(outside, late).get(name, {})}
+        for name, seen in _finished(inside, early).items()
     }
     return finished, total, sums
 
 
-def _placed(plan: Plan, found: Mapping[str, Found]) -> dict[str, list[State]]:
+@partial(jax.jit, static_argnums=0)
+def _update(
+    update: Callable[[State, Array, Array], State],
+    state: State,
+    x: Array,
+    valid: Array,
+) -> State:
+    """Compiled once for all tensors of one size, and kept for further runs."""
+    return update(state, x, valid)
+
+
+def _empty(plan: Plan, found: Mapping[str, Found]) -> States:
     """Empty states on the device."""
     return {
         name: [
@@ -176,8 +205,15 @@ def _placed(plan: Plan, found: Mapping[str, Found]) -> dict[str, list[State]]:
     }
 
 
-def _arrays(state: State) -> Arrays:
-    return {key: np.asarray(value) for key, value in state.items()}
+def _finished(plan: Plan, states: States) -> dict[str, dict[Hashable, Arrays]]:
+    """Finished states on the host, by tensor and key."""
+    return {
+        name: {
+            one.key: {key: np.asarray(value) for key, value in state.items()}
+            for one, state in zip(plan[name], kept, strict=True)
+        }
+        for name, kept in states.items()
+    }
 
 
 def _sum(x: Float[Array, "n ..."], valid: Bool[Array, " n"]) -> Float[Array, "..."]:

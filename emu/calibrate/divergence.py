@@ -15,7 +15,8 @@ The search starts at T0, the k-th largest magnitude, k = N - floor(max_percentil
 - P and Q are divided by their sums, then p = 0.9999 p + 0.0001 / bin, q likewise.
 
 KL = sum p ln(p / q); SYMKL = KL(p, q) + KL(q, p); JSD = KL(p, m) / 2 + KL(q, m) / 2 with
-m = (p + q) / 2. The first candidate of the smallest divergence wins. It is the end of
+m = (p + q) / 2. The first candidate of the smallest divergence wins; those above the
+largest magnitude are passed over, for they keep nothing more. The winner is the end of
 the side with the larger magnitude; symmetric integers have it on both sides, and with an
 offset the other side ends at its own extreme if that is nearer.
 
@@ -25,7 +26,7 @@ with fractional bins in ncnn's quantization tool.
 """
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -60,7 +61,7 @@ class Lattice(Statistic):
 
     share: float
     density: int
-    end: int = field(compare=False)
+    end: int
 
     @property
     def key(self) -> Hashable:
@@ -77,23 +78,25 @@ class Lattice(Statistic):
         cells = self.density * self.end + 1
         return {
             "start": np.array(start or 1.0),
+            "density": np.array(float(self.density)),
             "counts": np.zeros(cells, np.int64),
             "total": np.zeros((), np.int64),
         }
 
+    @staticmethod
     def update(
-        self, state: State, x: Float32[Array, "n ..."], valid: Bool[Array, " n"]
+        state: State, x: Float32[Array, "n values"], valid: Bool[Array, " n"]
     ) -> State:
         """Count a batch."""
         magnitude = jnp.abs(x).astype(jnp.float64)
-        cell = jnp.ceil(magnitude * float(self.density) / state["start"])
-        cells = self.density * self.end + 1
+        cell = jnp.ceil(magnitude * state["density"] / state["start"])
+        cells = state["counts"].size
         beyond = jnp.minimum(cell, float(cells))
-        mask = valid.reshape((-1,) + (1,) * (x.ndim - 1))
         return {
-            "start": state["start"],
+            **state,
             "counts": state["counts"] + counted(beyond, valid, cells),
-            "total": state["total"] + jnp.sum((x != 0) & mask, dtype=jnp.int64),
+            "total": state["total"]
+            + jnp.sum((x != 0) & valid[:, None], dtype=jnp.int64),
         }
 
 
@@ -144,9 +147,10 @@ def through_levels(
     """Q of every candidate, from H and P."""
     parts = _parts(held.shape[1], levels)
     occupied = (clipped > 0).astype(np.float64)
-    room = occupied @ parts.T
-    sums = held @ parts.T
-    return occupied * ((sums / np.where(room > 0, room, 1.0)) @ parts)
+    # No matrix products: their threads cost more than these few multiplications.
+    room = np.einsum("cb,pb->cp", occupied, parts)
+    density = np.einsum("cb,pb->cp", held, parts) / np.where(room > 0, room, 1.0)
+    return occupied * np.einsum("cp,pb->cb", density, parts)
 
 
 def _smooth(counts: Distributions) -> Distributions:
@@ -193,8 +197,11 @@ def divergence_range(observation: Observation, found: Found) -> Range:
     levels = 2 ** (observation.bits - (0 if whole else 1))
     p, q = _smooth(clipped), _smooth(through_levels(held, clipped, levels))
     losses = DIVERGENCE[observation.method](p, q)
-    ratio = float(observation.ratios[first_minimum(losses, noise=_NOISE)])
-    return _ends(found, ratio * start, symmetric=observation.symmetric)
+    clips = np.array([float(ratio) for ratio in observation.ratios]) * start
+    useful = clips <= search_magnitude(found, 1.0)
+    losses = np.where(useful | ~useful.any(), losses, np.inf)
+    clip = float(clips[first_minimum(losses, noise=_NOISE)])
+    return _ends(found, clip, symmetric=observation.symmetric)
 
 
 def _ends(found: Found, clip: float, *, symmetric: bool) -> Range:

@@ -25,6 +25,11 @@ class MovingExtremes(Statistic):
 
     smoothing: float
 
+    @property
+    def inside(self) -> bool:
+        """In the model: it takes no time."""
+        return True
+
     def empty(self, found: Found) -> dict[str, np.ndarray]:
         """No sample seen."""
         del found
@@ -32,16 +37,16 @@ class MovingExtremes(Statistic):
             "low": np.zeros(()),
             "high": np.zeros(()),
             "begun": np.zeros((), np.bool_),
+            "share": np.array(1.0 - self.smoothing),
         }
 
+    @staticmethod
     def update(
-        self, state: State, x: Float32[Array, "n ..."], valid: Bool[Array, " n"]
+        state: State, x: Float32[Array, "n values"], valid: Bool[Array, " n"]
     ) -> State:
         """One step for each valid sample."""
-        rows = x.reshape(x.shape[0], -1)
-        ends = {"low": jnp.min(rows, axis=1), "high": jnp.max(rows, axis=1)}
+        ends = {"low": jnp.min(x, axis=1), "high": jnp.max(x, axis=1)}
         samples = {key: value.astype(jnp.float64) for key, value in ends.items()}
-        share = 1.0 - self.smoothing
 
         def step(
             state: State, one: tuple[dict[str, Array], Array]
@@ -49,14 +54,15 @@ class MovingExtremes(Statistic):
             sample, counts = one
             # Written so that a sample like the average leaves it exactly as it is.
             moved = {
-                end: state[end] + share * (sample[end] - state[end]) for end in sample
+                end: state[end] + state["share"] * (sample[end] - state[end])
+                for end in sample
             }
             new = {
                 end: jnp.where(state["begun"], moved[end], sample[end])
                 for end in sample
             }
             kept = {end: jnp.where(counts, new[end], state[end]) for end in sample}
-            return {**kept, "begun": state["begun"] | counts}, None
+            return {**state, **kept, "begun": state["begun"] | counts}, None
 
         return lax.scan(step, state, (samples, valid))[0]
 

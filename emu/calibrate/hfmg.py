@@ -52,16 +52,18 @@ class Bins(Statistic):
             "counts": np.zeros(self.number, np.int64),
         }
 
+    @staticmethod
     def update(
-        self, state: State, x: Float32[Array, "n ..."], valid: Bool[Array, " n"]
+        state: State, x: Float32[Array, "n values"], valid: Bool[Array, " n"]
     ) -> State:
         """Count a batch; the last bin holds the upper end."""
-        above = (x.astype(jnp.float64) - state["low"]) * float(self.number)
+        number = state["counts"].size
+        above = (x.astype(jnp.float64) - state["low"]) * float(number)
         index = jnp.floor(above / state["width"])
-        inside = jnp.clip(index, 0.0, float(self.number - 1))
+        inside = jnp.clip(index, 0.0, float(number - 1))
         return {
             **state,
-            "counts": state["counts"] + counted(inside, valid, self.number),
+            "counts": state["counts"] + counted(inside, valid, number),
         }
 
 

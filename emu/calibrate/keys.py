@@ -30,8 +30,9 @@ class Keys(Statistic):
         del found
         return {"counts": np.zeros(2 * _HALF, np.int64)}
 
+    @staticmethod
     def update(
-        self, state: State, x: Float32[Array, "n ..."], valid: Bool[Array, " n"]
+        state: State, x: Float32[Array, "n values"], valid: Bool[Array, " n"]
     ) -> State:
         """Count a batch."""
         bits = lax.bitcast_convert_type(x, jnp.uint32)

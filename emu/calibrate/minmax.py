@@ -19,13 +19,19 @@ from emu.calibrate.statistic import Found, State, Statistic, valid_or
 class Extremes(Statistic):
     """Smallest and largest value, float32: `low`, `high`. NaN stays NaN."""
 
+    @property
+    def inside(self) -> bool:
+        """In the model: it takes no time."""
+        return True
+
     def empty(self, found: Found) -> dict[str, np.ndarray]:
         """No value seen."""
         del found
         return {"low": np.array(np.inf, "f4"), "high": np.array(-np.inf, "f4")}
 
+    @staticmethod
     def update(
-        self, state: State, x: Float32[Array, "n ..."], valid: Bool[Array, " n"]
+        state: State, x: Float32[Array, "n values"], valid: Bool[Array, " n"]
     ) -> State:
         """Widen."""
         return {

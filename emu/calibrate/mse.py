@@ -46,9 +46,10 @@ class MseGrids:
             scale = max(-low, high) / highest
         else:
             scale = (high - low) / (highest - lowest)
-            # The same for all candidates: low and scale have the same factor.
-            offset = np.rint(lowest - low / scale) if scale else lowest
-            offset = float(np.clip(offset, lowest, highest))
+            # The same for all candidates: low and scale have the same factor. The
+            # quotient is exact where it is a tie, for both ends have 8 bits.
+            steps = low * (highest - lowest) / (high - low) if scale else 0.0
+            offset = float(np.clip(np.rint(lowest - steps), lowest, highest))
         same = np.ones_like(ratios)
         return ratios * scale, same * (lowest - offset), same * (highest - offset)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 from emu.errors import ConfigError
@@ -111,10 +112,7 @@ class Observation:
         AMCT counts in floats and so leaves 1.7 of 0.3, 1.7, 0.01 out, but not 1.3 of
         0.7, 1.3, 0.01.
         """
-        start, end, step = map(
-            _decimal, (self.start_ratio, self.end_ratio, self.step_ratio)
-        )
-        return tuple(start + i * step for i in range(int((end - start) / step) + 1))
+        return _ratios(self.start_ratio, self.end_ratio, self.step_ratio)
 
     @property
     def ratio_unit(self) -> int:
@@ -137,6 +135,12 @@ class Observation:
     def _share(self, stated: float | None) -> float:
         default = _IFMR_PERCENTILE if self.method is Method.IFMR else 1.0
         return default if stated is None else stated
+
+
+@lru_cache(maxsize=256)
+def _ratios(first: float, last: float, width: float) -> tuple[Fraction, ...]:
+    start, end, step = map(_decimal, (first, last, width))
+    return tuple(start + i * step for i in range(int((end - start) / step) + 1))
 
 
 def _decimal(value: float) -> Fraction:

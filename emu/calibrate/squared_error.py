@@ -6,7 +6,7 @@ differences from the values are summed for every candidate at once, in float64.
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -45,7 +45,7 @@ class SquaredErrors(Statistic):
     """
 
     grids: Grids
-    ratios: Ratios = field(compare=False)
+    ratios: Ratios
 
     @property
     def key(self) -> Hashable:
@@ -68,8 +68,9 @@ class SquaredErrors(Statistic):
             "sums": np.zeros(len(ratios)),
         }
 
+    @staticmethod
     def update(
-        self, state: State, x: Float32[Array, "n ..."], valid: Bool[Array, " n"]
+        state: State, x: Float32[Array, "n values"], valid: Bool[Array, " n"]
     ) -> State:
         """Add the errors of a batch."""
         # Zeros, which every grid has, fill up what is no sample.
@@ -83,7 +84,7 @@ class SquaredErrors(Statistic):
             error = exact - jnp.round(jnp.clip(exact, lowest, highest))
             return sums + error * error, None
 
-        zero = jnp.zeros((len(self.ratios), _LANES), jnp.float64)
+        zero = jnp.zeros((state["sums"].size, _LANES), jnp.float64)
         errors = jnp.sum(lax.scan(add, zero, rows)[0], axis=1)
         return {**state, "sums": state["sums"] + errors * jnp.square(state["scale"])}
 

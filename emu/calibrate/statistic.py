@@ -1,8 +1,10 @@
 """Statistic: what one pass over the samples remembers of a tensor, in a fixed size.
 
 A statistic is frozen data that says what is remembered. Its state is a few arrays: an
-empty one made on the host, an update with a batch under jit. States never grow, so any
-number of batches streams through; 64-bit types are enabled where they are updated.
+empty one made on the host, an update with a batch under jit. All that an update has to
+know is in the state, so one compiled update serves all statistics of a kind. States
+never grow, so any number of batches streams through; 64-bit types are enabled where
+they are updated.
 """
 
 from collections.abc import Hashable, Mapping
@@ -28,6 +30,14 @@ class Statistic:
     __slots__ = ()
 
     @property
+    def inside(self) -> bool:
+        """Whether to compile it into the model, which need not keep the tensor then.
+
+        Else it is compiled once for all tensors of one size.
+        """
+        return False
+
+    @property
     def key(self) -> Hashable:
         """Under which its finished state is found."""
         return self
@@ -41,25 +51,26 @@ class Statistic:
         """The state before any sample; `found` has what the first pass found."""
         raise NotImplementedError
 
+    @staticmethod
     def update(
-        self, state: State, x: Float32[Array, "n ..."], valid: Bool[Array, " n"]
+        state: State, x: Float32[Array, "n values"], valid: Bool[Array, " n"]
     ) -> State:
-        """The state after a batch, of which only the valid samples count."""
+        """The state after a batch of tensors, one a row, of which only the valid ones count."""
         raise NotImplementedError
 
 
 def valid_or(
-    x: Float32[Array, "n ..."], valid: Bool[Array, " n"], other: float
-) -> Float32[Array, "n ..."]:
+    x: Float32[Array, "n values"], valid: Bool[Array, " n"], other: float
+) -> Float32[Array, "n values"]:
     """The batch with `other` in place of all values of samples that are not valid."""
-    mask = valid.reshape((-1,) + (1,) * (x.ndim - 1))
-    return jnp.where(mask, x, jnp.asarray(other, x.dtype))
+    return jnp.where(valid[:, None], x, jnp.asarray(other, x.dtype))
 
 
-def counted(index: Num[Array, "n ..."], valid: Bool[Array, " n"], bins: int) -> Array:
+def counted(
+    index: Num[Array, "n values"], valid: Bool[Array, " n"], bins: int
+) -> Array:
     """How often each index occurs among the valid samples, int64; indices >= 0."""
-    mask = valid.reshape((-1,) + (1,) * (index.ndim - 1))
     # What lies beyond the bins is dropped.
-    place = jnp.where(mask, index.astype(jnp.int32), jnp.int32(bins)).ravel()
+    place = jnp.where(valid[:, None], index.astype(jnp.int32), jnp.int32(bins)).ravel()
     counts = jnp.zeros(bins, jnp.int32).at[place].add(1, mode="drop")
     return counts.astype(jnp.int64)

@@ -59,7 +59,7 @@ def optimize(
     from emu.graph import save_graph
     from emu.report.program import program_json, render_program
 
-    _require_writable(output)
+    require_writable(output)
     wish = Quantization(
         target=target,
         calibration=calibration,
@@ -77,7 +77,7 @@ def optimize(
     return HOLDS
 
 
-def _require_writable(output: Path) -> None:
+def require_writable(output: Path) -> None:
     """Refuse, before the long work, a file that could not be written or read back."""
     if output.suffix.lower() != ".emu":
         raise ConfigError(

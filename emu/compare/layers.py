@@ -19,7 +19,14 @@ from emu.graph import (
     fold_constants,
     producers,
 )
-from emu.ops import Accumulating, Quantize, Reshape, Transpose
+from emu.ops import (
+    Accumulating,
+    FloatCast,
+    FloatType,
+    Quantize,
+    Reshape,
+    Transpose,
+)
 
 GOLDEN = "golden:"
 
@@ -135,6 +142,7 @@ class _Rewriter:
         self.source = graph
         self.builder = GraphBuilder(graph.name)
         self.quantized: dict[str, str] = {}
+        self.halves: dict[str, str] = {}
         self.outputs: list[str] = []
 
     def input(self, name: str) -> str:
@@ -154,15 +162,23 @@ class _Rewriter:
         return name
 
     def golden_operand(self, tensor: str) -> str:
-        """The golden values of an operand, quantized if the operand is."""
+        """The golden values of an operand, quantized or halved if the operand is."""
         described = self.source.tensors[tensor]
         golden = self.golden_input(tensor)
+        if described.dtype == "float16":
+            return self._halved(golden)
         if not (described.format and described.qparams):
             return golden
         if tensor not in self.quantized:
             op = Quantize(format=described.format, qparams=described.qparams)
             self.quantized[tensor] = self.builder.add(op, (golden,), f"{golden}:q")
         return self.quantized[tensor]
+
+    def _halved(self, golden: str) -> str:
+        if golden not in self.halves:
+            op = FloatCast(dtype=FloatType.FLOAT16)
+            self.halves[golden] = self.builder.add(op, (golden,), f"{golden}:float16")
+        return self.halves[golden]
 
     def copy(self, node: Node, names: dict[str, str]) -> str:
         """Add a node with renamed operands; the name of its new result."""

@@ -4,34 +4,27 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from enum import Enum
 from math import prod
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from emu.evaluate.kinds import Kind, kind_of
 from emu.execute import accumulation_bound, choose_carriers
 from emu.fixedpoint import Carrier, bits_needed
-from emu.graph import Graph, Node
+from emu.graph import AROUND, Graph, MacShares, Node, mac_shares, node_macs
 from emu.ops import (
     Accumulating,
     BatchNormalization,
-    Clamp,
     Conv,
-    Dequantize,
     Gemm,
-    Quantize,
-    Rescale,
 )
 from emu.optimize import run_passes
 from emu.quantize import LOWERINGS
 from emu.targets import Target
 
-# What surrounds the operator that a layer of an integer Graph is about.
-_AROUND: Final = (Rescale, Quantize, Dequantize, Clamp)
-
 
 class Runs(Enum):
-    """Where a layer runs: on the accelerator, in float on the host, or nowhere yet.
+    """Where a layer runs: on the integer datapath, in float beside it, or nowhere yet.
 
     EDGE: the layer only changes between floats and integers.
     REFUSED: has no integer form; quantizing fails unless a recipe excludes it.
@@ -69,6 +62,7 @@ class Sums:
 class LayerInfo:
     """One layer; `shape` is that of its result for one sample.
 
+    `dtype` is that of the result, for a float model with a target where it is real.
     `macs` are multiply-accumulates for one sample; `parameters` are weights and
     biases. `runs` is None for a float Graph without a target.
     """
@@ -104,6 +98,7 @@ class Inspection:
         constant_bytes: size of weights, biases, factors and tables.
         largest: the tensor that takes most memory.
         target: that a program was made for, or that a float model was held against.
+        shares: on which numbers a program multiplies; None for a float model.
     """
 
     name: str
@@ -116,6 +111,7 @@ class Inspection:
     constant_bytes: int
     largest: TensorInfo
     target: str | None
+    shares: MacShares | None = None
 
     @property
     def macs(self) -> int:
@@ -144,6 +140,7 @@ class Inspection:
             "largest_tensor": asdict(self.largest),
             "constant_bytes": self.constant_bytes,
             "macs": self.macs,
+            **(self.shares.to_json() if self.shares else {}),
             "parameters": self.parameters,
             "layers": [_layer_json(layer) for layer in self.layers],
         }
@@ -175,11 +172,13 @@ def inspect_graph(graph: Graph, target: Target | None = None) -> Inspection:
         constant_bytes=sum(array.nbytes for array in shown.constants.values()),
         largest=max((*inputs, *made), key=_bytes),
         target=target.name if target else name,
+        shares=mac_shares(graph) if integer else None,
     )
 
 
 def _float_layers(graph: Graph, target: Target | None) -> tuple[LayerInfo, ...]:
     layers = []
+    precision = target.operators.precision.value if target else ""
     for node in graph.nodes:
         runs, reason = (None, "") if target is None else _placed(graph, node, target)
         result = _tensor(graph, node.output)
@@ -188,8 +187,8 @@ def _float_layers(graph: Graph, target: Target | None) -> tuple[LayerInfo, ...]:
                 name=node.name,
                 op=type(node.op).__name__,
                 shape=result.shape,
-                dtype=result.dtype,
-                macs=_macs(graph, node),
+                dtype=precision if runs is Runs.FLOAT else result.dtype,
+                macs=node_macs(graph, node),
                 parameters=_parameters(graph, node),
                 runs=runs,
                 reason=reason,
@@ -202,7 +201,8 @@ def _placed(graph: Graph, node: Node, target: Target) -> tuple[Runs, str]:
     """Where the target runs a float layer, and why not in integers."""
     kind = type(node.op).__name__
     if kind in target.operators.float:
-        return Runs.FLOAT, f"{target.name} runs {kind} in float"
+        precision = target.operators.precision.value
+        return Runs.FLOAT, f"{target.name} runs {kind} in {precision}"
     if type(node.op) not in LOWERINGS:
         return Runs.REFUSED, f"{kind} has no integer form; a recipe may exclude it"
     if isinstance(node.op, Conv | Gemm) and node.inputs[1] not in graph.constants:
@@ -224,16 +224,16 @@ def _program_layers(graph: Graph) -> tuple[LayerInfo, ...]:
 def _program_layer(
     graph: Graph, name: str, nodes: list[Node], carriers: dict[str, Carrier]
 ) -> LayerInfo:
-    core = [node for node in nodes if not isinstance(node.op, _AROUND)]
+    core = [node for node in nodes if not isinstance(node.op, AROUND)]
     result = _tensor(graph, nodes[-1].output)
-    in_float = result.dtype == "float32"
+    in_float = result.dtype.startswith("float")
     sums = [_sums(graph, node, carriers) for node in core]
     return LayerInfo(
         name=name,
         op=type((core or nodes)[0].op).__name__,
         shape=result.shape,
         dtype=result.dtype,
-        macs=sum(_macs(graph, node) for node in core),
+        macs=sum(node_macs(graph, node) for node in core),
         parameters=sum(_parameters(graph, node) for node in core),
         runs=Runs.EDGE if not core else Runs.FLOAT if in_float else Runs.INTEGER,
         sums=next((found for found in sums if found), None),
@@ -251,18 +251,6 @@ def _sums(graph: Graph, node: Node, carriers: dict[str, Carrier]) -> Sums | None
         worst_bits=bits_needed(-bound, bound),
         carrier=carriers[node.name].value,
     )
-
-
-def _macs(graph: Graph, node: Node) -> int:
-    """Multiply-accumulates for one sample: each weight meets each output position."""
-    if not isinstance(node.op, Conv | Gemm | Accumulating):
-        return 0
-    weights = graph.constants.get(node.inputs[1])
-    shape = _tensor(graph, node.output).shape
-    if weights is None:
-        # Two activations: rows of the first by columns of the second.
-        return prod(shape) * int(graph.tensors[node.inputs[0]].shape[-1] or 1)
-    return prod(shape) // shape[-1] * weights.size
 
 
 def _parameters(graph: Graph, node: Node) -> int:

@@ -25,6 +25,12 @@ from emu.graph.serialize import (
     save_graph as save_graph,
     write_atomically as write_atomically,
 )
+from emu.graph.shares import (
+    AROUND as AROUND,
+    MacShares as MacShares,
+    mac_shares as mac_shares,
+    node_macs as node_macs,
+)
 from emu.graph.trace import (
     check_input as check_input,
     select as select,

@@ -22,7 +22,7 @@ _MAX_ELEMENTS: Final = 1 << 31
 # Of every other dtype a file may name, no kernel knows the meaning.
 _DTYPES: Final = frozenset(
     {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"}
-    | {"float32", "float64", "bool"}
+    | {"float16", "float32", "float64", "bool"}
 )
 
 Operand = Tensor | np.ndarray
@@ -65,7 +65,12 @@ def _check_size(shape: Sequence[int], where: str) -> None:
 
 
 def _check_dtypes(op: Op, operands: Sequence[Operand], where: str) -> None:
-    """Refuse what the kernel's annotations exclude; JAX would convert it silently."""
+    """Refuse what the kernel's annotations exclude; JAX would convert it silently.
+
+    float16 goes where float32 does, but not together with it.
+    """
+    if {"float16", "float32"} <= {str(operand.dtype) for operand in operands}:
+        raise GraphError("operands of float16 and of float32", where=where)
     named, others = _taken(KERNELS[type(op)])
     for i, operand in enumerate(operands):
         allowed = named[i] if i < len(named) else others
@@ -93,6 +98,8 @@ def _admitted(annotation: object) -> frozenset[str]:
     for member in get_args(annotation) or (annotation,):
         dtypes = getattr(member, "dtypes", ())
         admitted.update(dtypes if isinstance(dtypes, tuple) else _DTYPES)
+    if "float32" in admitted:
+        admitted.add("float16")
     return _DTYPES & admitted
 
 

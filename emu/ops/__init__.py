@@ -16,6 +16,7 @@ from emu.ops import (
     dynamic,
     elementwise,
     gather,
+    half,
     integer,
     interpolate,
     logic,
@@ -79,6 +80,11 @@ from emu.ops.elementwise import (
 from emu.ops.gather import (
     Gather as Gather,
     Scatter as Scatter,
+)
+from emu.ops.half import (
+    FloatCast as FloatCast,
+    FloatType as FloatType,
+    to_half as to_half,
 )
 from emu.ops.integer import (
     Abs as Abs,
@@ -250,6 +256,7 @@ Op = (
     | FloatRescale
     | Quantize
     | Dequantize
+    | FloatCast
     | DynamicScale
     | DynamicZeroPoint
     | QuantizeBy
@@ -261,8 +268,8 @@ Op = (
 
 Kernel = Callable[..., Array]
 
-# Every operator and the function that computes it: kernel(op, *operands) -> result.
-KERNELS: Final[Mapping[type[Op], Kernel]] = MappingProxyType(
+# Every operator and the function that computes it on integers or float32.
+_KERNELS: Final[Mapping[type[Op], Kernel]] = MappingProxyType(
     {
         Conv: conv.conv,
         Conv2d: conv.conv2d,
@@ -350,6 +357,7 @@ KERNELS: Final[Mapping[type[Op], Kernel]] = MappingProxyType(
         FloatRescale: dequantized.float_rescale,
         Quantize: scale.quantize,
         Dequantize: scale.dequantize,
+        FloatCast: half.float_cast,
         DynamicScale: dynamic.dynamic_scale,
         DynamicZeroPoint: dynamic.dynamic_zero_point,
         QuantizeBy: dynamic.quantize_by,
@@ -357,6 +365,15 @@ KERNELS: Final[Mapping[type[Op], Kernel]] = MappingProxyType(
         Div: dynamic.div,
         Round: dynamic.round_,
         DetectionPostprocess: detection.detection_postprocess,
+    }
+)
+
+# kernel(op, *operands) -> result. float16 operands of any operator are computed with in
+# float32, and the result is rounded once.
+KERNELS: Final[Mapping[type[Op], Kernel]] = MappingProxyType(
+    {
+        op: kernel if op is FloatCast else half.on_halves(kernel)
+        for op, kernel in _KERNELS.items()
     }
 )
 

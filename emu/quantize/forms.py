@@ -14,20 +14,18 @@ import numpy as np
 from emu.calibrate import Calibration, Range
 from emu.errors import ConfigError, UnsupportedError
 from emu.fixedpoint import IntFormat, QParams
-from emu.graph import Golden, Graph, Node, Tensor, producers
+from emu.graph import Golden, Graph, Node, Tensor, consumers, producers
 from emu.ops import (
-    Add,
-    Conv,
-    Gemm,
+    FloatType,
     HardSigmoid,
-    Mul,
     Op,
+    PRelu,
     Quantize,
     Sigmoid,
     Softmax,
-    Sub,
 )
 from emu.quantize.bias import corrected_bias
+from emu.quantize.fusion import RESCALING
 from emu.quantize.parameters import (
     Form,
     QuantizedWeights,
@@ -54,8 +52,15 @@ class Source(Protocol):
         """The operator that makes the integer form of a tensor from its reals."""
         ...
 
-    def is_integer(self, node: Node, result: str) -> bool:
-        """Whether a layer is to run on integers; `result` is its last tensor."""
+    def precision(self, node: Node, result: str) -> FloatType | None:
+        """What a layer is to run in, None: integers; `result` is its last tensor."""
+        ...
+
+    def moved_form(self, tensor: str) -> Form | None:
+        """The form that the result of a layer which moves values is to have.
+
+        None: that of its operand.
+        """
         ...
 
     def is_quantized(self, tensor: str) -> bool:
@@ -86,7 +91,7 @@ class Source(Protocol):
         """The tensor of the source model that a dequantized form stands for."""
         ...
 
-    def fuses(self, node: Node) -> bool:
+    def fuses(self, node: Node, after: Node) -> bool:
         """Whether a layer merges with the Relu or Clip that alone reads it."""
         ...
 
@@ -95,8 +100,6 @@ class Source(Protocol):
         ...
 
 
-# Layers whose result goes through a rescale.
-_RESCALING: Final = (Conv, Gemm, Add, Sub, Mul)
 # The range of these is known without looking.
 _KNOWN_RANGES: Final[Mapping[type[Op], Range]] = MappingProxyType(
     {
@@ -106,6 +109,8 @@ _KNOWN_RANGES: Final[Mapping[type[Op], Range]] = MappingProxyType(
         Softmax: Range(low=0.0, high=255 / 256),
     }
 )
+# Scale 1/32768 in 16 bits.
+_WIDE_SOFTMAX: Final = Range(low=0.0, high=32767 / 32768)
 
 
 def edge_operator(form: Form, edge: ActivationFormat) -> Quantize:
@@ -120,11 +125,12 @@ def edge_operator(form: Form, edge: ActivationFormat) -> Quantize:
 
 
 def _weight_bits(settings: Settings, target: Target) -> int:
-    """Bits of a layer's weights: the target's, or fewer that a recipe asks for."""
-    bits = settings.weight_bits or target.weight.bits
-    if bits > target.weight.bits:
+    """Bits of a layer's weights: the target's, another width of it, or fewer."""
+    bits, held = settings.weight_bits or target.weight.bits, target.weight
+    if bits > held.bits and bits not in held.widths:
         raise ConfigError(
-            f"weight_bits is {bits}; weights of {target.name} have {target.weight.bits}"
+            f"weight_bits is {bits}; weights of {target.name} have at most "
+            f"{max(held.bits, *held.widths)}"
         )
     return bits
 
@@ -161,42 +167,73 @@ class Calibrated:
         self.target = target
         self.settings = layer_settings(recipe, graph)
         self.makers = producers(graph)
+        self.readers = consumers(graph)
 
-    @property
-    def format(self) -> IntFormat:
-        """The format of activations."""
-        return IntFormat(self.target.activation.bits, self.target.activation.signed)
+    def _format(self, tensor: str) -> IntFormat:
+        """The format of an activation: the width that its layer is given."""
+        bits = self._stated_bits(tensor) or self.target.activation.bits
+        if tensor in self.factors.tensors:
+            bits = self.factors.tensors[tensor].bits
+        return IntFormat(bits, self.target.activation.signed)
+
+    def _stated_bits(self, tensor: str) -> int | None:
+        """Bits that the recipe gives to the result of a layer; ConfigError if it may not."""
+        bits = self.settings[tensor].activation_bits
+        widths = self.target.activation.widths
+        if bits is None or bits in widths:
+            return bits
+        maker = self.makers.get(tensor)
+        choices = " or ".join(map(str, widths))
+        raise ConfigError(
+            f"activation_bits is {bits}, {self.target.name} has {choices}",
+            where=maker.name if maker else tensor,
+        )
 
     def form(self, tensor: str) -> Form:
         """From the range that was observed, or that the layer kind implies."""
+        fmt = self._format(tensor)
         fraction = self.target.activation.fraction_bits
         if fraction is not None:
-            qparams = QParams((2.0**-fraction,), (0,))
-            return Form(self.format, qparams, self.target.activation.overflow)
+            return self._fixed_point(fmt, fraction)
         if tensor in self.factors.tensors:
             stated = self.factors.tensors[tensor]
-            return Form(self.format, stated, self.target.activation.overflow)
+            return Form(fmt, stated.qparams(fmt), self.target.activation.overflow)
         maker = self.makers.get(tensor)
         known = _KNOWN_RANGES.get(type(maker.op)) if maker else None
+        if maker and isinstance(maker.op, Softmax) and fmt.bits > 8:
+            known = _WIDE_SOFTMAX
         choice = self.settings[tensor].activation
         symmetric = (
-            choice == "symmetric" if choice else self.target.activation.symmetric
+            choice == "symmetric"
+            if choice
+            else self.target.activation.is_symmetric(fmt.bits)
         )
         found = known or self.calibration.ranges.get(tensor)
         if found is None:
             raise ConfigError(f"calibration gave no range for tensor {tensor!r}")
-        qparams = activation_qparams(found, self.format, symmetric=symmetric)
-        return Form(self.format, qparams, self.target.activation.overflow)
+        qparams = activation_qparams(found, fmt, symmetric=symmetric)
+        return Form(fmt, qparams, self.target.activation.overflow)
+
+    def _fixed_point(self, fmt: IntFormat, fraction: int) -> Form:
+        qparams = QParams((2.0**-fraction,), (0,))
+        return Form(fmt, qparams, self.target.activation.overflow)
+
+    def moved_form(self, tensor: str) -> Form | None:
+        """One of the width that the recipe states, if it states one."""
+        return None if self._stated_bits(tensor) is None else self.form(tensor)
 
     def quantize(self, tensor: str) -> Quantize:
         """As the target has it."""
         form = self.form(tensor)
         return edge_operator(form, self.target.activation)
 
-    def is_integer(self, node: Node, result: str) -> bool:
-        """Unless the recipe excludes the layer."""
+    def precision(self, node: Node, result: str) -> FloatType | None:
+        """As the recipe says; what it only excludes, as the target runs such layers."""
         del result
-        return self.settings[node.output].execute != "float"
+        wish = self.settings[node.output].execute
+        if wish == "float":
+            return self.target.operators.excluded
+        return None if wish in (None, "integer") else FloatType(wish)
 
     def is_quantized(self, tensor: str) -> bool:
         """Reals stay reals until a layer wants integers."""
@@ -205,17 +242,27 @@ class Calibrated:
 
     def constant(self, tensor: str) -> tuple[np.ndarray, Form]:
         """By the range of its values, if the target has no fixed scale."""
-        values = self.graph.constants[tensor]
-        if self.target.activation.fraction_bits is not None:
-            form = self.form(tensor)
-            edge = self.target.activation
+        values, edge = self.graph.constants[tensor], self.target.activation
+        fmt = self._constant_format(tensor)
+        if edge.fraction_bits is not None:
+            form = self._fixed_point(fmt, edge.fraction_bits)
             return to_integers(values, form.qparams, form.format, edge.rounding), form
         found = Range(low=float(values.min()), high=float(values.max()))
-        qparams = activation_qparams(
-            found, self.format, symmetric=self.target.activation.symmetric
-        )
-        form = Form(self.format, qparams)
-        return to_integers(values, qparams, self.format), form
+        symmetric = edge.is_symmetric(fmt.bits)
+        qparams = activation_qparams(found, fmt, symmetric=symmetric)
+        form = Form(fmt, qparams)
+        return to_integers(values, qparams, fmt), form
+
+    def _constant_format(self, tensor: str) -> IntFormat:
+        """As wide as the widest result of the layers that read it; slopes by default."""
+        readers = self.readers.get(tensor, [])
+        bits = [
+            self._format(node.output).bits
+            for node in readers
+            if not isinstance(node.op, PRelu)
+        ]
+        edge = self.target.activation
+        return IntFormat(max(bits, default=edge.bits), edge.signed)
 
     def weights(self, node: Node, x: Form) -> QuantizedWeights:
         """Symmetric weights as the target has them, with bias correction if asked."""
@@ -234,7 +281,8 @@ class Calibrated:
                 Form(IntFormat(form.bits), QParams((2.0**-form.fraction_bits,), (0,))),
                 form.rounding,
             )
-        bias_bits = min(self.target.bias.bits, self.target.accumulator.bits)
+        accumulator = self.target.accumulator.of(x.format.bits)
+        bias_bits = min(self.target.bias.bits, accumulator.bits)
         common = {"x_scale": x.scale, "narrow": form.narrow, "bias_bits": bias_bits}
         choice = settings.weights
         quantize = partial(
@@ -271,9 +319,10 @@ class Calibrated:
         """The same: dequantized, a layer's result still stands for the float one."""
         return self.graph.tensors[tensor].golden
 
-    def fuses(self, node: Node) -> bool:
-        """Where a rescale ends the layer: a clamp can follow it at no cost."""
-        return isinstance(node.op, _RESCALING)
+    def fuses(self, node: Node, after: Node) -> bool:
+        """Where a rescale ends the layer, if both are to run in the same way."""
+        alike = self.precision(node, node.output) is self.precision(after, after.output)
+        return isinstance(node.op, RESCALING) and alike
 
     def integer_input(self, name: str) -> Tensor | None:
         """Inputs stay float."""

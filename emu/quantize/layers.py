@@ -17,6 +17,7 @@ from emu.ops import (
     ConvTranspose,
     Elu,
     Exp,
+    FloatType,
     Gelu,
     Gemm,
     HardSigmoid,
@@ -142,7 +143,8 @@ def quantize_graph(
     source = Calibrated(graph, calibration, recipe, target, factors)
     for node in graph.nodes:
         result = node.output
-        if type(node.op) in LOWERINGS or not _wanted(source, target, node, result):
+        precision = _precision(source, target, node, result)
+        if type(node.op) in LOWERINGS or precision is not None:
             continue
         raise UnsupportedError(
             f"{type(node.op).__name__} has no integer form for target "
@@ -164,13 +166,15 @@ def lower(graph: Graph, source: Source, target: Target) -> Lowering:
     for node in graph.nodes:
         if node.name in done:
             continue
-        known = type(node.op) in LOWERINGS
-        if known and _wanted(source, target, node, state.result(node)):
-            _lower_layer(state, node)
-            if node.output in state.fused:
-                done.add(state.fused[node.output].name)
-        else:
-            _keep_float(state, node, done)
+        precision = _precision(source, target, node, state.result(node))
+        if precision is None and type(node.op) not in LOWERINGS:
+            precision = target.operators.precision
+        if precision is not None:
+            _keep_float(state, node, precision, done)
+            continue
+        _lower_layer(state, node)
+        if node.output in state.fused:
+            done.add(state.fused[node.output].name)
     return state
 
 
@@ -184,37 +188,57 @@ def _lower_layer(state: Lowering, node: Node) -> None:
         raise
 
 
-def _wanted(source: Source, target: Target, node: Node, result: str) -> bool:
-    """Whether a layer is to run on integers: by recipe or file, and by the target."""
-    name = type(node.op).__name__
-    return name not in target.operators.float and source.is_integer(node, result)
+def _precision(
+    source: Source, target: Target, node: Node, result: str
+) -> FloatType | None:
+    """What a layer runs in: as recipe or file say, then the target; None: integers."""
+    wish = source.precision(node, result)
+    if wish is None and type(node.op).__name__ in target.operators.float:
+        return target.operators.precision
+    return wish
 
 
-def _keep_float(state: Lowering, node: Node, done: set[str]) -> None:
+def _keep_float(
+    state: Lowering, node: Node, precision: FloatType, done: set[str]
+) -> None:
     """The layer and its fused activation as they are, on reals."""
+    last = node
     if isinstance(node.op, Identity) and node.output not in state.graph.outputs:
-        state.reals[node.output] = state.real(node.inputs[0])
-        _through_integers(state, node.output, node.name)
-        return
-    chain = [node]
-    if node.output in state.fused:
-        chain.append(state.fused[node.output])
-    for part in chain:
-        operands = tuple(state.real(name) for name in part.inputs)
-        state.reals[part.output] = state.builder.add(
-            part.op,
-            operands,
-            state.source.real_name(part.output),
-            name=part.name,
-            layer=node.name,
-            golden=state.graph.tensors[part.output].golden,
-        )
-        done.add(part.name)
-    _through_integers(state, chain[-1].output, node.name)
+        _keep(state, node.output, state.real(node.inputs[0], node.name, precision))
+    else:
+        _float_node(state, node, node, precision)
+        if node.output in state.fused:
+            last = state.fused[node.output]
+            _float_node(state, last, node, precision)
+            done.add(last.name)
+    _through_integers(state, last.output, node.name)
+
+
+def _float_node(state: Lowering, node: Node, layer: Node, precision: FloatType) -> None:
+    tensor = state.graph.tensors[node.output]
+    half = precision is FloatType.FLOAT16 and tensor.dtype == "float32"
+    made = state.builder.add(
+        node.op,
+        tuple(state.real(name, node.name, precision) for name in node.inputs),
+        state.half_name(node.output) if half else state.source.real_name(node.output),
+        name=node.name,
+        layer=layer.name,
+        golden=tensor.golden,
+    )
+    _keep(state, node.output, made)
+
+
+def _keep(state: Lowering, tensor: str, made: str) -> None:
+    """Remember where the reals of a tensor are."""
+    held = state.builder.constants.get(made)
+    dtype = state.builder.tensors[made].dtype if held is None else str(held.dtype)
+    (state.halves if dtype == "float16" else state.reals)[tensor] = made
 
 
 def _through_integers(state: Lowering, tensor: str, layer: str) -> None:
     """Whoever reads these reals gets what the integers of the file stand for."""
-    if tensor in state.reals and state.source.is_quantized(tensor):
+    known = tensor in state.reals or tensor in state.halves
+    if known and state.source.is_quantized(tensor):
         state.integer(tensor, layer)
-        del state.reals[tensor]
+        state.reals.pop(tensor, None)
+        state.halves.pop(tensor, None)

@@ -1,28 +1,37 @@
 """Lowering: where each tensor of a float Graph stands in the integer Graph being made.
 
-Every tensor of the float Graph may exist in the result twice: as reals and as
-integers. Each layer asks for its operands in the form that it needs; `quantize` and
-`dequantize` nodes appear where the forms meet. A following Relu or Clip is lowered
+Every tensor of the float Graph may exist in the result three times: as float32, as
+float16 and as integers. Each layer asks for its operands in the form that it needs;
+`quantize`, `dequantize` and `float_cast` nodes appear where the forms meet. A following Relu or Clip is lowered
 together with its producer, as accelerators do.
 """
 
+from typing import Final
+
+import jax.numpy as jnp
 import numpy as np
 
 from emu.errors import ConfigError, EmuError, GraphError
-from emu.fixedpoint import Accumulator, IntFormat, RescaleScheme, encode_scale
-from emu.graph import Graph, GraphBuilder, Node, consumers
+from emu.fixedpoint import Accumulator, RescaleScheme, encode_scale
+from emu.graph import Graph, GraphBuilder, Node
 from emu.ops import (
     Clamp,
     Clip,
     Conv,
     Dequantize,
+    FloatCast,
+    FloatType,
     Op,
-    Relu,
     Rescale,
+    to_half,
 )
 from emu.quantize.forms import Source
+from emu.quantize.fusion import activations_after
 from emu.quantize.parameters import Form, to_integers
 from emu.targets import ScaleProduct, Target
+
+_TO_HALF: Final = FloatCast(dtype=FloatType.FLOAT16)
+_TO_SINGLE: Final = FloatCast(dtype=FloatType.FLOAT32)
 
 
 class Lowering:
@@ -36,6 +45,7 @@ class Lowering:
         self.builder = GraphBuilder(graph.name)
         self.fused = fused_activations(graph, source)
         self.reals: dict[str, str] = {}
+        self.halves: dict[str, str] = {}
         self.integers: dict[str, str] = {}
         self.constant_forms: dict[str, Form] = {}
         self.weight_scales: dict[str, object] = {}
@@ -51,9 +61,10 @@ class Lowering:
             self.fused[node.output].output if node.output in self.fused else node.output
         )
 
-    def accumulator(self, fmt: IntFormat) -> Accumulator:
-        """The accumulator for activations of a format."""
-        return self.target.accumulator.of(fmt.bits)
+    def accumulator(self, *operands: Form) -> Accumulator:
+        """The accumulator for activations of these forms."""
+        bits = max(form.format.bits for form in operands)
+        return self.target.accumulator.of(bits)
 
     def form(self, integer: str) -> Form:
         """The form of an integer tensor made so far."""
@@ -74,7 +85,8 @@ class Lowering:
             form = self.source.form(tensor)
             op = self.source.quantize(tensor)
             owner = tensor if tensor in self.graph.inputs else layer
-            made = self.add(op, (self.reals[tensor],), tensor, form, owner)
+            real = self.reals.get(tensor) or self.halves[tensor]
+            made = self.add(op, (real,), tensor, form, owner)
         self.integers[tensor] = made
         return made
 
@@ -84,23 +96,75 @@ class Lowering:
         self.constant_forms[name] = form
         return name
 
-    def real(self, tensor: str) -> str:
-        """The float form of a tensor, dequantized on first demand."""
+    def real(
+        self, tensor: str, layer: str = "", precision: FloatType = FloatType.FLOAT32
+    ) -> str:
+        """A float form of a tensor, made on first demand of `layer`."""
+        if precision is FloatType.FLOAT16 and self._is_real(tensor):
+            return self._half(tensor, layer)
         if tensor in self.graph.constants:
             if tensor not in self.builder.constants:
                 self.builder.constant(tensor, self.graph.constants[tensor])
             return tensor
         if tensor not in self.reals:
-            source = self.integers[tensor]
-            name = self.source.real_name(tensor)
-            self.reals[tensor] = self.builder.add(
-                Dequantize(qparams=self.form(source).qparams),
-                (source,),
-                name,
-                name=f"{name}:dequantize",
-                golden=self.source.real_golden(tensor),
-            )
+            self.reals[tensor] = self._single(tensor)
         return self.reals[tensor]
+
+    def _is_real(self, tensor: str) -> bool:
+        """Whether a tensor of the float Graph holds reals, not counts or conditions."""
+        described = self.graph.constants.get(tensor)
+        dtype = (
+            self.graph.tensors[tensor].dtype if described is None else described.dtype
+        )
+        return str(dtype) == "float32"
+
+    def _single(self, tensor: str) -> str:
+        """The node that makes float32 of another form."""
+        name = self.source.real_name(tensor)
+        if tensor in self.halves:
+            source, op, what = self.halves[tensor], _TO_SINGLE, "float32"
+        else:
+            source = self.integers[tensor]
+            op, what = Dequantize(qparams=self.form(source).qparams), "dequantize"
+        return self.builder.add(
+            op,
+            (source,),
+            name,
+            name=f"{name}:{what}",
+            golden=self.source.real_golden(tensor),
+        )
+
+    def _half(self, tensor: str, layer: str) -> str:
+        """The float16 form of a tensor."""
+        if tensor not in self.halves:
+            name = self.half_name(tensor)
+            if tensor in self.graph.constants:
+                values = self._half_constant(tensor, layer)
+                self.halves[tensor] = self.builder.constant(name, values)
+            else:
+                self.halves[tensor] = self.builder.add(
+                    _TO_HALF,
+                    (self.real(tensor),),
+                    name,
+                    golden=self.source.real_golden(tensor),
+                )
+        return self.halves[tensor]
+
+    def half_name(self, tensor: str) -> str:
+        """What the float16 form of a float tensor is called."""
+        return f"{self.source.real_name(tensor)}:float16"
+
+    def _half_constant(self, tensor: str, layer: str) -> np.ndarray:
+        values = self.graph.constants[tensor]
+        half = np.asarray(to_half(jnp.asarray(values)))
+        lost = np.isfinite(values) & ~np.isfinite(half)
+        if lost.any():
+            raise ConfigError(
+                f"constant {tensor!r} holds {values[lost][0]:g}, float16 ends at 65504; "
+                'execute = "float32" keeps it',
+                where=layer,
+            )
+        return half
 
     def add(
         self, op: Op, inputs: tuple[str, ...], tensor: str, form: Form, layer: str
@@ -174,10 +238,14 @@ class Lowering:
         form: Form,
         *,
         x_zero_point: int = 0,
+        operand: Form | None = None,
     ) -> str:
-        """Rescale to the result of a layer and clamp as its fused activation says."""
+        """Rescale to the result of a layer and clamp as its fused activation says.
+
+        `operand` is the form of what was summed, where its width decides the scheme.
+        """
         result = self.result(node)
-        scheme = self.scheme(node, form)
+        scheme = self.scheme(node, operand or form)
         op = Rescale(
             scheme=scheme,
             format=form.format,
@@ -222,11 +290,9 @@ class Lowering:
 
 def fused_activations(graph: Graph, source: Source) -> dict[str, Node]:
     """Result of a layer -> the Relu or Clip that is lowered together with it."""
-    readers = consumers(graph)
-    found = {}
-    for node in graph.nodes:
-        after = readers.get(node.output, [])
-        alone = len(after) == 1 and node.output not in graph.outputs
-        if alone and isinstance(after[0].op, Relu | Clip) and source.fuses(node):
-            found[node.output] = after[0]
-    return found
+    ends = activations_after(graph)
+    return {
+        node.output: ends[node.output]
+        for node in graph.nodes
+        if node.output in ends and source.fuses(node, ends[node.output])
+    }

@@ -10,11 +10,12 @@ from emu.ops import (
     AverageStyle,
     AvgPool2d,
     DequantizedAvgPool2d,
+    Op,
     Pad,
     Resize,
 )
 from emu.quantize.lower import Lowering
-from emu.quantize.parameters import to_integers
+from emu.quantize.parameters import Form, to_integers
 from emu.quantize.reductions import mean_over
 from emu.quantize.tables import build_resize
 from emu.targets import AverageKernel
@@ -28,7 +29,27 @@ def lower_move(state: Lowering, node: Node) -> None:
     if isinstance(op, Pad):
         value = to_integers(np.array([op.value]), form.qparams, form.format)[0]
         op = Pad(padding=op.padding, value=int(value))
-    state.clamped(node, op, (x,), form)
+    _ended(state, node, op, (x,), form)
+
+
+def _ended(
+    state: Lowering, node: Node, op: Op, operands: tuple[str, ...], form: Form
+) -> None:
+    """The result in the form of the operand, or in the width that is asked for."""
+    wish = state.source.moved_form(state.result(node))
+    if wish is None or wish.format == form.format:
+        state.clamped(node, op, operands, form)
+        return
+    moved = state.builder.add(
+        op,
+        operands,
+        f"{state.result(node)}:moved",
+        layer=node.name,
+        format=form.format,
+        qparams=form.qparams,
+    )
+    factor = state.factor(node, form, 1.0, wish)
+    state.rescaled(node, moved, factor, wish, x_zero_point=form.zero_point)
 
 
 def lower_average(state: Lowering, node: Node) -> None:
@@ -62,7 +83,7 @@ def lower_average(state: Lowering, node: Node) -> None:
         format=form.format,
         style=AverageStyle.HALF_AWAY if away else AverageStyle.TOSA,
     )
-    state.clamped(node, pool, (x,), form)
+    _ended(state, node, pool, (x,), form)
 
 
 def lower_resize(state: Lowering, node: Node) -> None:
@@ -79,4 +100,4 @@ def lower_resize(state: Lowering, node: Node) -> None:
         state.builder.constant(f"{result}:rows", rows),
         state.builder.constant(f"{result}:columns", columns),
     )
-    state.clamped(node, made, operands, form)
+    _ended(state, node, made, operands, form)

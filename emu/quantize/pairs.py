@@ -8,7 +8,7 @@ import numpy as np
 from emu.errors import ConfigError
 from emu.fixedpoint import INT32, RescaleScheme
 from emu.graph import Node
-from emu.ops import BinaryTable, Concat, Mul, Rescale, Table
+from emu.ops import BinaryTable, Concat, Mul, Rescale, Sub, Table
 from emu.quantize.lower import Lowering
 from emu.quantize.parameters import Form
 from emu.quantize.tables import (
@@ -31,10 +31,17 @@ def _sum_left_shift(state: Lowering, node: Node) -> None:
     room (LiteRT tflite/kernels/add.cc).
     """
     form = state.source.form(state.result(node))
-    left = state.target.kernels.left_shift(form.format.bits)
+    bits = max(form.format.bits, *_widths(state, node))
+    left = state.target.kernels.left_shift(bits)
     wide, largest = _common_scale(state, node, left)
     total = state.scratch(node.op, wide, node, "acc")
     state.rescaled(node, total, largest / 2.0**left / form.scale, form)
+
+
+def _widths(state: Lowering, node: Node) -> list[int]:
+    """Bits of the operands of a layer."""
+    operands = [state.integer(name, node.name) for name in node.inputs]
+    return [state.form(operand).format.bits for operand in operands]
 
 
 def lower_squared_difference(state: Lowering, node: Node) -> None:
@@ -42,10 +49,28 @@ def lower_squared_difference(state: Lowering, node: Node) -> None:
 
     Source: LiteRT tflite/kernels/squared_difference.cc.
     """
+    if max(_widths(state, node)) > 8:
+        _wide_squared_difference(state, node)
+        return
     wide, largest = _common_scale(state, node, 7)
     total = state.scratch(node.op, wide, node, "acc")
     form = state.source.form(state.result(node))
     state.rescaled(node, total, largest * largest / 2.0**14 / form.scale, form)
+
+
+def _wide_squared_difference(state: Lowering, node: Node) -> None:
+    """The difference as of a sum, then a product that keeps its high bits.
+
+    Operands of 16 bits, zero points off, are below 2**16, half of that in units of the
+    common scale, and below 2**27 shifted: their difference squared is at most 2**56.
+    """
+    left, cut = 12, 26
+    wide, largest = _common_scale(state, node, left)
+    difference = state.scratch(Sub(), wide, node, "difference")
+    total = state.scratch(Mul(shift=cut), (difference, difference), node, "acc")
+    form = state.source.form(state.result(node))
+    step = largest / 2.0**left
+    state.rescaled(node, total, step * step * 2.0**cut / form.scale, form)
 
 
 def _common_scale(
@@ -135,10 +160,13 @@ def lower_product(state: Lowering, node: Node) -> None:
         _centred(state, node, operand, side)
         for side, operand in zip("ab", operands, strict=True)
     ]
-    total = state.scratch(node.op, tuple(wide), node, "acc")
     form = state.source.form(state.result(node))
     first, second = (state.form(operand) for operand in operands)
-    state.rescaled(node, total, state.factor(node, first, second.scale, form), form)
+    # What does not fit 32 bits loses its low bits (the shift of TOSA's MUL).
+    excess = max((first.reach * second.reach).bit_length() - 31, 0)
+    total = state.scratch(Mul(shift=excess), tuple(wide), node, "acc")
+    factor = state.factor(node, first, second.scale, form) * 2.0**excess
+    state.rescaled(node, total, factor, form)
 
 
 def _centred(state: Lowering, node: Node, operand: str, side: str) -> str:

@@ -55,6 +55,12 @@ class Form:
         (zero_point, *_) = self.qparams.zero_point
         return zero_point
 
+    @property
+    def reach(self) -> int:
+        """Largest magnitude of an integer without the zero point."""
+        fmt = self.format
+        return max(abs(fmt.min - self.zero_point), abs(fmt.max - self.zero_point))
+
 
 def activation_qparams(found: Range, fmt: IntFormat, *, symmetric: bool) -> QParams:
     """Scale and zero point that represent `found` and zero itself.

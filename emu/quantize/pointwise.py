@@ -143,6 +143,12 @@ def lower_softmax(state: Lowering, node: Node) -> None:
     form = state.source.form(result)
     kernels = state.target.kernels
     style = kernels.softmax if source.format.bits <= 8 else kernels.wide_softmax
+    if form.format.bits != source.format.bits:
+        raise ConfigError(
+            f"an integer softmax has {source.format.bits} bits on both sides, "
+            f"not {form.format.bits}",
+            where=node.name,
+        )
     if style is None:
         raise ConfigError(
             f"target {state.target.name!r} names no softmax for "

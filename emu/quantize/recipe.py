@@ -1,6 +1,6 @@
 """Recipe: how a model is to be quantized, from a TOML; the most specific entry wins.
 
-    exclude = ["fc"]                  layers that stay in float, by node name
+    exclude = ["fc"]                  layers that do not run on integers, by node name
 
     batch_count = 50                  only the first so many calibration samples count
 
@@ -23,9 +23,13 @@
 
     [layer."stem/conv"]               one node
     activation = "symmetric"
+    activation_bits = 16              bits of its result, one of the target's widths
+    execute = "float16"               integer, float (as the target runs layers that a
+                                      recipe excludes), float16 or float32
 
 Settings of a layer are about its weights and its output. The model's input is the
-layer named like the input, of type Input.
+layer named like the input, of type Input. A Relu or Clip that ends a layer has that
+layer's settings where it has none of its own.
 """
 
 from pathlib import Path
@@ -38,6 +42,7 @@ from emu.config import Config, nearest, read_toml
 from emu.errors import ConfigError
 from emu.graph import Graph
 from emu.ops import Conv, Gemm
+from emu.quantize.fusion import RESCALING, activations_after
 from emu.quantize.weights import WeightMethod, WeightStyle
 from emu.targets import Target
 
@@ -80,7 +85,8 @@ class Settings(Config):
     num_of_bins: Literal[1024, 2048, 4096, 8192] | None = None
     activation: Literal["symmetric", "asymmetric"] | None = None
     weights: Literal["per-channel", "per-tensor"] | None = None
-    execute: Literal["integer", "float"] | None = None
+    activation_bits: Annotated[int, Field(ge=2, le=16)] | None = None
+    execute: Literal["integer", "float", "float16", "float32"] | None = None
     bias_correction: bool | None = None
     weight_method: WeightMethod | None = None
     weight_bits: Annotated[int, Field(ge=2, le=16)] | None = None
@@ -108,15 +114,23 @@ class Recipe(Config):
     op: dict[str, Settings] = Field(default_factory=dict)
     layer: dict[str, Settings] = Field(default_factory=dict)
 
-    def settings(self, op: str, layer: str) -> Settings:
-        """Merge global, per type and per layer; later ones win key by key."""
+    def settings(
+        self, op: str, layer: str, ended_by: tuple[str, str] | None = None
+    ) -> Settings:
+        """Merge global, per type and per layer; later ones win key by key.
+
+        `ended_by`: type and name of the activation that ends the layer, whose own
+        entries win at each level, for the settings of its result.
+        """
+        layers = [(op, layer), *([ended_by] if ended_by else [])]
+        excluded = Settings(execute="float")
+        levels = [self.everywhere, *(self.op.get(kind) for kind, _ in layers)]
+        for _, name in layers:
+            levels += [self.layer.get(name), excluded if name in self.exclude else None]
         merged: dict[str, object] = {}
-        levels = (self.everywhere, self.op.get(op), self.layer.get(layer))
         for level in levels:
             if level is not None:
                 merged.update(level.model_dump(exclude_none=True))
-        if layer in self.exclude:
-            merged["execute"] = "float"
         return Settings.model_validate(merged)
 
 
@@ -146,8 +160,13 @@ def check_recipe(recipe: Recipe, graph: Graph) -> None:
 def layer_settings(recipe: Recipe, graph: Graph) -> dict[str, Settings]:
     """Settings of the layer that makes each tensor, by tensor name."""
     found = {name: recipe.settings("Input", name) for name in graph.inputs}
+    names = {node.output: (type(node.op).__name__, node.name) for node in graph.nodes}
+    found.update((output, recipe.settings(*name)) for output, name in names.items())
+    ends = activations_after(graph)
     for node in graph.nodes:
-        found[node.output] = recipe.settings(type(node.op).__name__, node.name)
+        if node.output in ends and isinstance(node.op, RESCALING):
+            after = ends[node.output].output
+            found[after] = recipe.settings(*names[node.output], names[after])
     return found
 
 
@@ -167,10 +186,11 @@ def observations(
 
 def _observation(settings: Settings, target: Target, layer: str) -> Observation:
     said = settings.model_dump(include=set(_PARAMETERS), exclude_none=True)
-    choice = settings.activation
-    symmetric = choice == "symmetric" if choice else target.activation.symmetric
+    choice, edge = settings.activation, target.activation
+    bits = settings.activation_bits or edge.bits
+    symmetric = choice == "symmetric" if choice else edge.is_symmetric(bits)
     try:
-        return Observation(**said, bits=target.activation.bits, symmetric=symmetric)
+        return Observation(**said, bits=bits, symmetric=symmetric)
     except ConfigError as error:
         raise ConfigError(
             error.message, where=f"recipe: settings of layer {layer!r}"

@@ -13,6 +13,20 @@ from emu.quantize.parameters import QuantizedWeights
 
 
 @dataclass(frozen=True, slots=True)
+class TensorFactors:
+    """Scale and offset of a tensor as if its integers, of `bits`, were signed."""
+
+    scale: float
+    offset: int
+    bits: int
+
+    def qparams(self, fmt: IntFormat) -> QParams:
+        """The same for integers of a format of as many bits."""
+        middle = 0 if fmt.signed else 1 << (fmt.bits - 1)
+        return QParams((self.scale,), (self.offset + middle,))
+
+
+@dataclass(frozen=True, slots=True)
 class WeightScale:
     """The scale of each output channel, or one for all; `bits` of the integers."""
 
@@ -25,11 +39,13 @@ class Factors:
     """What is stated of a float Graph.
 
     Fields:
-        tensors: scale and zero point by tensor name; no range is needed for these.
+        tensors: by tensor name; no range is needed for these.
         weights: of layers, by node name.
     """
 
-    tensors: Mapping[str, QParams] = field(default_factory=lambda: MappingProxyType({}))
+    tensors: Mapping[str, TensorFactors] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     weights: Mapping[str, WeightScale] = field(
         default_factory=lambda: MappingProxyType({})
     )

@@ -6,7 +6,8 @@ from typing import Final, NamedTuple, cast
 
 import numpy as np
 
-from emu.fixedpoint import INT32, RescaleScheme, Rounding
+from emu.errors import ConfigError
+from emu.fixedpoint import INT32, RescaleScheme, Rounding, bits_needed
 from emu.graph import Node
 from emu.ops import Concat, FloatRescale, ReduceMean, ReduceSum, Rescale, Slice
 from emu.quantize.lower import Lowering
@@ -56,6 +57,13 @@ def _described(
 
 
 def _total(state: Lowering, node: Node, mean: _Mean, x_zero_point: int) -> str:
+    bits = bits_needed(0, mean.form.reach * mean.values)
+    if bits > INT32.bits:
+        raise ConfigError(
+            f"a sum of {mean.values} values of {mean.form.format.bits} bits may need "
+            f"{bits}, sums over axes have {INT32.bits}",
+            where=node.name,
+        )
     op = ReduceSum(axes=mean.axes, keepdims=mean.keepdims, x_zero_point=x_zero_point)
     return state.scratch(op, (mean.x,), node, "acc")
 

@@ -22,6 +22,7 @@ from emu.ops import (
     Conv,
     ConvTranspose,
     Dequantize,
+    FloatType,
     Gemm,
     Identity,
     MaxPool,
@@ -58,12 +59,14 @@ class Entry:
 class Stated:
     """What a quantized file says of the tensors of its float Graph (a Source).
 
-    `outputs` tells by which names the file's outputs leave, and whether as integers;
-    `integers` holds the names of all integer tensors.
+    `floats` is what layers run in that the file has in reals. `outputs` tells by which
+    names the file's outputs leave, and whether as integers; `integers` holds the names
+    of all integer tensors.
     """
 
     graph: Graph
     edge: ActivationFormat
+    floats: FloatType = FloatType.FLOAT32
     entries: dict[str, Entry] = field(default_factory=dict)
     constants: dict[str, tuple[np.ndarray, QParams]] = field(default_factory=dict)
     inputs: dict[str, Tensor] = field(default_factory=dict)
@@ -110,7 +113,15 @@ class Stated:
             weights=values, bias=bias, scale=scale, zero_point=zero_point
         )
 
-    def is_integer(self, node: Node, result: str) -> bool:
+    def precision(self, node: Node, result: str) -> FloatType | None:
+        """As the target runs layers in float, if the file has reals in them."""
+        return None if self._is_integer(node, result) else self.floats
+
+    def moved_form(self, tensor: str) -> Form | None:
+        """The file has them all."""
+        del tensor
+
+    def _is_integer(self, node: Node, result: str) -> bool:
         """Whether every operand and the result have integers in the file."""
         if result not in self.entries:
             return False
@@ -155,8 +166,9 @@ class Stated:
         """That of the file's own dequantized tensor, not of the reals before it."""
         return self.dequantized.get(tensor)
 
-    def fuses(self, node: Node) -> bool:
+    def fuses(self, node: Node, after: Node) -> bool:
         """Where the file has no integers between the two layers."""
+        del after
         return node.output not in self.entries
 
     def integer_input(self, name: str) -> Tensor | None:
@@ -178,6 +190,7 @@ def lower_stated(
     Integer inputs and outputs of the file stay integers.
     """
     stated = split(graph, target.activation)
+    stated.floats = target.operators.precision
     state = lower(stated.graph, stated, target)
     outputs = tuple(
         state.integer(name, name) if whole else state.real(name)

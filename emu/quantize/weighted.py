@@ -46,7 +46,7 @@ def lower_transposed(state: Lowering, node: Node) -> None:
         groups=layer.groups,
         x_zero_point=form.zero_point,
         w_zero_point=quantized.zero_point,
-        accumulator=state.accumulator(form.format),
+        accumulator=state.accumulator(form),
     )
     _accumulate(state, node, x, op, quantized)
 
@@ -58,11 +58,13 @@ def lower_batch_product(state: Lowering, node: Node) -> None:
     op = BatchMatMul(
         x_zero_point=x.zero_point,
         y_zero_point=y.zero_point,
-        accumulator=state.accumulator(x.format),
+        accumulator=state.accumulator(x, y),
     )
     acc = state.scratch(op, operands, node, "acc")
     form = state.source.form(state.result(node))
-    state.rescaled(node, acc, state.factor(node, x, y.scale, form), form)
+    wider = max(x, y, key=lambda operand: operand.format.bits)
+    factor = state.factor(node, x, y.scale, form)
+    state.rescaled(node, acc, factor, form, operand=wider)
 
 
 def _accumulate(
@@ -82,9 +84,11 @@ def _accumulate(
     )
     acc = state.scratch(op, operands, node, "acc")
     form = state.source.form(result)
-    scale = state.factor(node, state.form(x), quantized.scale, form)
+    operand = state.form(x)
+    scale = state.factor(node, operand, quantized.scale, form)
     per_tensor = bool(np.all(scale == scale[0]))
-    state.rescaled(node, acc, scale[:1] if per_tensor else scale, form)
+    factor = scale[:1] if per_tensor else scale
+    state.rescaled(node, acc, factor, form, operand=operand)
 
 
 def _weights(state: Lowering, node: Node, quantized: QuantizedWeights) -> str:
@@ -106,7 +110,7 @@ def _sum_of_products(
     state: Lowering, op: Op, x: Form, weights: np.ndarray, w_zero_point: int
 ) -> tuple[Op, np.ndarray]:
     """The accumulating operator for a Conv or Gemm, and its weights' layout."""
-    accumulator = state.accumulator(x.format)
+    accumulator = state.accumulator(x)
     if not isinstance(op, Conv):
         dense = MatMul(
             x_zero_point=x.zero_point,

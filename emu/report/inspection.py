@@ -8,6 +8,7 @@ from rich.text import Text
 
 from emu.evaluate.inspection import Inspection, LayerInfo, Runs, TensorInfo
 from emu.report.numbers import bytes_text, count_text, name_text, shape_text
+from emu.report.shares import share_text
 
 # Columns for a layer's name; the figures beside it must not give way.
 _NAME: Final = 24
@@ -75,6 +76,8 @@ def _place(layer: LayerInfo) -> Text:
         return Text("")
     if layer.runs is Runs.INTEGER and layer.dtype.startswith(("int", "uint")):
         return Text(layer.dtype)
+    if layer.runs is Runs.FLOAT:
+        return Text(layer.dtype, styles[layer.runs])
     return Text(layer.runs.value, styles.get(layer.runs, "red"))
 
 
@@ -92,6 +95,7 @@ def _totals(found: Inspection) -> Text:
         f"{len(found.layers)} layers, {found.macs:,} MACs a sample, "
         f"{found.parameters:,} parameters ({bytes_text(found.constant_bytes)})\n"
         f"{found.tensors} tensors, the largest {_described(largest, _LARGEST)}"
+        + (f"\nMACs {share_text(found.shares)}" if found.shares else "")
     )
 
 

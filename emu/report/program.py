@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from emu.evaluate.inspection import Inspection, Runs
-from emu.graph import Graph
+from emu.graph import Graph, mac_shares
 from emu.report.numbers import bytes_text
+from emu.report.shares import share_text
 
 
 def program_json(
@@ -24,7 +25,7 @@ def program_json(
         "bytes": file.stat().st_size,
         "layers_integer": len(found.running(Runs.INTEGER)),
         "layers_float": len(found.running(Runs.FLOAT)),
-        "float_layers": [layer.name for layer in found.running(Runs.FLOAT)],
+        **mac_shares(graph).to_json(),
         "calibration": calibration,
     }
 
@@ -40,9 +41,13 @@ def render_program(found: Inspection, graph: Graph, file: Path) -> RenderableTyp
     if isinstance(calibration, dict):
         used = f"{calibration['data']}, {calibration['samples']} samples"
         grid.add_row("calibration", Text(used))
-    layers = f"{len(found.running(Runs.INTEGER))} in integers, {len(floats)} in float"
-    names = ", ".join(f"{layer.name} ({layer.op})" for layer in floats)
-    grid.add_row("layers", Text(f"{layers}: {names}" if names else layers))
+    grid.add_row("layers", Text(f"{len(found.running(Runs.INTEGER))} on integers"))
+    for dtype in dict.fromkeys(layer.dtype for layer in floats):
+        some = [layer for layer in floats if layer.dtype == dtype]
+        names = ", ".join(f"{layer.name} ({layer.op})" for layer in some)
+        grid.add_row("", Text(f"{len(some)} in {dtype}: {names}"))
+    if found.shares:
+        grid.add_row("MACs", Text(share_text(found.shares)))
     at_risk = sum(
         bool(layer.sums and layer.sums.can_overflow) for layer in found.layers
     )

@@ -3,7 +3,7 @@
 from enum import Enum
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,7 +19,7 @@ from emu.fixedpoint import (
     Rounding,
     Stage,
 )
-from emu.ops import KERNELS, SoftmaxStyle
+from emu.ops import KERNELS, FloatType, SoftmaxStyle
 from emu.targets.kernels import (
     AverageKernel,
     MeanStyle,
@@ -30,32 +30,56 @@ from emu.targets.kernels import (
     TableStyle,
 )
 
+_Bits = Annotated[int, Field(ge=2, le=16)]
 
-class ActivationFormat(Config):
+
+def _own_width(found: dict[str, Any]) -> tuple[int, ...]:
+    return (found["bits"],) if "bits" in found else ()
+
+
+class Widths(Config):
+    """Bits by default, and the `widths` that a recipe may choose (default: no other)."""
+
+    bits: _Bits = 8
+    widths: tuple[_Bits, ...] = Field(default_factory=_own_width)
+
+    @model_validator(mode="after")
+    def _has_the_default(self) -> "Widths":
+        if self.bits not in self.widths:
+            raise ValueError(f"widths lacks the default of {self.bits} bits")
+        return self
+
+
+class ActivationFormat(Widths):
     """Integers that flow between layers.
 
-    With `fraction_bits` all of them have the scale 2**-fraction_bits and no zero
-    point, whatever calibration finds: fixed-point numbers. `rule` and `rounding` are
-    those of real inputs, `overflow` that of every activation.
+    `wide_symmetric` is `symmetric` for more than 8 bits, by default the same. With
+    `fraction_bits` all of them have the scale 2**-fraction_bits and no zero point,
+    whatever calibration finds: fixed-point numbers. `rule` and `rounding` are those of
+    real inputs, `overflow` that of every activation.
     """
 
-    bits: Annotated[int, Field(ge=2, le=16)] = 8
     signed: bool = True
     symmetric: bool = False
+    wide_symmetric: bool | None = None
     fraction_bits: Annotated[int, Field(ge=-16, le=32)] | None = None
     rule: QuantizeRule = QuantizeRule.DIVIDE
     rounding: Rounding = Rounding.HALF_EVEN
     overflow: Overflow = Overflow.SATURATE
 
+    def is_symmetric(self, bits: int) -> bool:
+        """Whether activations of so many bits have no zero point."""
+        wide = bits > 8 and self.wide_symmetric is not None
+        return bool(self.wide_symmetric) if wide else self.symmetric
 
-class WeightFormat(Config):
+
+class WeightFormat(Widths):
     """Signed symmetric weights; `narrow` leaves out the lowest value.
 
     With `fraction_bits` their scale is 2**-fraction_bits (`per_channel` says nothing
     then), and `rounding` makes them integers.
     """
 
-    bits: Annotated[int, Field(ge=2, le=16)] = 8
     narrow: bool = True
     per_channel: bool = True
     fraction_bits: Annotated[int, Field(ge=-16, le=32)] | None = None
@@ -186,9 +210,16 @@ class Kernels(Config):
 
 
 class Operators(Config):
-    """Which layers the integer datapath does not run."""
+    """Which layers the integer datapath does not run, and how others run them.
+
+    `precision` is that of the layers in `float`, `excluded` that of layers which a
+    recipe takes from the integer datapath. float16: operands and results are float16
+    numbers, sums of products are float32.
+    """
 
     float: tuple[str, ...] = ()
+    precision: FloatType = FloatType.FLOAT32
+    excluded: FloatType = FloatType.FLOAT16
 
 
 class Target(Config):

@@ -1,7 +1,5 @@
 """Tuning: settings of quantization searched until the accuracy goal is met."""
 
-from emu.tune.ladder import ladder as ladder
-from emu.tune.sensitivity import sensitivity as sensitivity
 from emu.tune.strategy import (
     Proposal as Proposal,
     Search as Search,

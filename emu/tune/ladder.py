@@ -34,21 +34,27 @@ _BATCH_COUNTS: Final = (10, 20, 50)
 def ladder(search: Search) -> Steps[pd.DataFrame]:
     """Climb until a trial meets the goal; nothing is ranked."""
     samples = search.bench.samples
-    tuning = list(_by_hand(samples))
-    grid = list(_grid(samples))
-    search.bench.prepare(one.recipe for one in (*tuning, *grid))
     tried = []
-    for proposal in (*tuning, *grid):
-        trial = yield proposal
-        tried.append((trial, proposal.recipe))
-        if trial.meets(search.max_drop):
-            return pd.DataFrame()
+    for steps in (_by_hand(samples), _grid(samples)):
+        proposals = list(steps)
+        search.bench.prepare(one.recipe for one in proposals)
+        for proposal in proposals:
+            trial = yield proposal
+            tried.append((trial, proposal.recipe))
+            if trial.meets(search.max_drop):
+                return pd.DataFrame()
     _, base = max(tried, key=lambda one: (one[0].score, -one[0].number))
     for proposal in _exclusions(base, search.bench):
         trial = yield proposal
         if trial.meets(search.max_drop):
             return pd.DataFrame()
     return pd.DataFrame()
+
+
+def ladder_trials(bench: Bench) -> int:
+    """Trials of a whole climb."""
+    grid = len(list(_grid(bench.samples)))
+    return len(list(_by_hand(bench.samples))) + grid + len(bench.layers) + 1
 
 
 def _by_hand(samples: int) -> Iterator[Proposal]:

@@ -79,10 +79,17 @@ def sensitivity(search: Search) -> Steps[pd.DataFrame]:
     return ranking
 
 
+def sensitivity_trials(bench: Bench) -> int:
+    """Trials if nothing helps before both bisections are through."""
+    bisections = 2 * (1 + len(bench.everything).bit_length())
+    alone = _ALONE * (1 + len(_METHODS))
+    return 1 + _MEASURED + len(_METHODS) + len(_WEIGHTS) + alone + bisections
+
+
 def _rank(search: Search, recipe: Recipe, base: Trial) -> Steps[pd.DataFrame]:
     """Layers worst first; `gain_points` is what the layer alone costs, if measured."""
     table = search.bench.rank(recipe).sort_values("sqnr_db", kind="stable")
-    table = table[["name", "op", "sqnr_db", "cosine"]].reset_index(drop=True)
+    table = table.reset_index(drop=True)
     gains: dict[str, float] = {}
     for name in table["name"][:_MEASURED]:
         trial = yield Proposal(
@@ -91,7 +98,7 @@ def _rank(search: Search, recipe: Recipe, base: Trial) -> Steps[pd.DataFrame]:
             recipe=_excluded(recipe, (name,)),
         )
         gains[name] = base.drop_points - trial.drop_points
-    table["gain_points"] = table["name"].map(gains)
+    table["gain_points"] = [gains.get(name) for name in table["name"]]
     # Those that were measured and matter, by their gain; then the others by proxy.
     order = [-gains[n] if gains.get(n, 0) > 0 else 0.0 for n in table["name"]]
     table = table.iloc[sorted(range(len(order)), key=order.__getitem__)]

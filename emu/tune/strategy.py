@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import pandas as pd
 
@@ -20,6 +20,7 @@ class Proposal:
     recipe: Recipe
 
 
+@runtime_checkable
 class Bench(Protocol):
     """What a strategy may ask of the model beside trials."""
 
@@ -68,3 +69,5 @@ Steps = Generator[Proposal, Trial, _Value]
 # The value of a whole one is the ranking of the layers, the worst first (it may be
 # empty): columns name, op, sqnr_db, cosine, and gain_points where it was measured.
 Strategy = Callable[[Search], Steps[pd.DataFrame]]
+# How many trials a strategy may take at most (about), for progress bars.
+Most = Callable[[Bench], int]

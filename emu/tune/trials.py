@@ -1,8 +1,8 @@
 """Trials: what was tried and what came of it, in a table on disk that survives a kill.
 
 One JSON object a line (`pandas.read_json(path, lines=True)` reads it), written and
-synced as each trial finishes. A row belongs to one question (model, target, data,
-goal); rows of other questions in the same file are left alone.
+synced as each trial finishes. A row belongs to one question (model, target, data);
+rows of other questions in the same file are left alone.
 """
 
 import hashlib

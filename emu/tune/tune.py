@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
@@ -12,18 +12,21 @@ import pandas as pd
 from emu.errors import ConfigError
 from emu.graph import Graph
 from emu.quantize import Recipe
-from emu.tune.ladder import ladder
-from emu.tune.sensitivity import sensitivity
-from emu.tune.strategy import Proposal, Search, Strategy
+from emu.tune.ladder import ladder, ladder_trials
+from emu.tune.sensitivity import sensitivity, sensitivity_trials
+from emu.tune.strategy import Most, Proposal, Search, Strategy
 from emu.tune.trials import Trial, TrialTable, best_of, recipe_json
 from emu.tune.workbench import Workbench
 
-STRATEGIES: Final[Mapping[str, Strategy]] = MappingProxyType(
-    {"sensitivity": sensitivity, "ladder": ladder}
+STRATEGIES: Final[Mapping[str, tuple[Strategy, Most]]] = MappingProxyType(
+    {
+        "sensitivity": (sensitivity, sensitivity_trials),
+        "ladder": (ladder, ladder_trials),
+    }
 )
 
-# Told after each trial: how many are finished, and the best so far.
-Progress = Callable[[int, Trial], None]
+# Told after each trial: how many are finished, how many there may be, the best so far.
+Progress = Callable[[int, int, Trial], None]
 
 
 class Stopped(Enum):
@@ -87,7 +90,9 @@ def tune(
     """
     start = time.monotonic()
     fp32 = bench.fp32().score
-    steps = STRATEGIES[strategy](Search(bench=bench, max_drop=max_drop))
+    begin, most = STRATEGIES[strategy]
+    steps = begin(Search(bench=bench, max_drop=max_drop))
+    planned = most(bench)
     tried: dict[str, Trial] = {}
     resumed, stopped, ranking = 0, Stopped.TRIED, pd.DataFrame()
     sent: Trial | None = None
@@ -95,13 +100,17 @@ def tune(
         while True:
             proposal = next(steps) if sent is None else steps.send(sent)
             known = table.find(proposal.recipe)
-            sent = known or _run(bench, table, proposal, fp32)
+            sent = (
+                replace(known, step=proposal.step, label=proposal.label)
+                if known
+                else _run(bench, table, proposal, fp32)
+            )
             key = str(recipe_json(proposal.recipe))
             resumed += known is not None and key not in tried
             tried.setdefault(key, sent)
             best = best_of(tried.values(), max_drop)
             if progress and best:
-                progress(len(tried), best)
+                progress(len(tried), max(planned, len(tried)), best)
             if budget_minutes is not None:
                 spent = (time.monotonic() - start) / 60
                 if spent >= budget_minutes:

@@ -25,7 +25,7 @@ from emu.evaluate import (
     origin,
 )
 from emu.evaluate.feeds import first_samples as first_of
-from emu.evaluate.inspection import inspect_graph
+from emu.evaluate.inspection import Runs, inspect_graph
 from emu.execute import Family
 from emu.graph import Graph, producers
 from emu.optimize import run_passes
@@ -180,7 +180,7 @@ class Workbench:
             self.batch_size,
             (Mode.ISOLATED,),
         )
-        return report.tables[Mode.ISOLATED][["name", "op", "sqnr_db", "cosine"]]
+        return report.tables[Mode.ISOLATED].filter(["name", "op", "sqnr_db", "cosine"])
 
     def _evaluate(self, graph: Graph, family: Family | None = None) -> EvalResult:
         return evaluate_graph(
@@ -277,3 +277,15 @@ def _first_rows(batches: Iterable[np.ndarray], count: int) -> Iterator[np.ndarra
         count -= len(x)
         if count <= 0:
             return
+
+
+def _shares(program: Graph, target: Target) -> dict[str, float]:
+    """Shares of the MACs: on integers, not on integers, and on wide integers."""
+    layers = inspect_graph(program).layers
+    total = max(sum(layer.macs for layer in layers), 1)
+    integer = sum(layer.macs for layer in layers if layer.runs is Runs.INTEGER)
+    return {
+        "integer_share": integer / total,
+        "float_share": 1 - integer / total,
+        "wide_share": 0.0,
+    }

@@ -157,7 +157,16 @@ def test_what_a_kernel_cannot_take_is_a_graph_error(op: Any, operands: Any):
 
 
 WRONG_KINDS = [
-    (ops.Relu(), [IMAGE], "Relu cannot take operand 0 of dtype int8, expected float32"),
+    (
+        ops.Relu(),
+        [IMAGE],
+        "Relu cannot take operand 0 of dtype int8, expected float16 or float32",
+    ),
+    (
+        ops.Add(),
+        [Tensor(shape=(None, 2), dtype=dtype) for dtype in ("float16", "float32")],
+        "operands of float16 and of float32",
+    ),
     (ops.Relu(), [Tensor(shape=(None, 2), dtype="float64")], "of dtype float64"),
     (ops.Add(), [Tensor(shape=(None, 2), dtype="complex64")] * 2, "dtype complex64"),
     (ops.Reshape(shape=(2,)), [Tensor(shape=(None, 2), dtype="U4")], "dtype U4"),

@@ -7,6 +7,7 @@ from tests.ops.dynamic_cases import DYNAMICS
 from tests.ops.engine_cases import ENGINES
 from tests.ops.float_cases import FLOATS
 from tests.ops.format_cases import MOVES, QUANTIZES, REDUCTIONS, RESCALES
+from tests.ops.half_cases import CASTS, halves
 from tests.ops.integer_cases import INTEGERS
 from tests.ops.layer_cases import LAYERS
 from tests.ops.operands import Case
@@ -15,7 +16,7 @@ from tests.ops.rearrange_cases import REARRANGES
 from tests.ops.sum_cases import CONV2D, DEPTHWISE, MATMUL
 from tests.ops.window_cases import ELEMENTWISE, LIMITS, POOLS
 
-CASES: Final[tuple[Case, ...]] = (
+_WHOLE: Final[tuple[Case, ...]] = (
     *CONV2D,
     *DEPTHWISE,
     *MATMUL,
@@ -35,3 +36,5 @@ CASES: Final[tuple[Case, ...]] = (
     *ENGINES,
     *DETECTIONS,
 )
+
+CASES: Final[tuple[Case, ...]] = (*_WHOLE, *CASTS, *halves(_WHOLE))

@@ -38,8 +38,8 @@ class Operand:
         highest = data is Data.HIGH or (data is Data.LOW_HIGH and not self.batched)
         if data is not Data.RANDOM:
             return np.full(self.shape, self.high if highest else self.low, self.dtype)
-        if self.dtype == "float32":
-            return rng.uniform(self.low, self.high, self.shape).astype(np.float32)
+        if self.dtype.startswith("float"):
+            return rng.uniform(self.low, self.high, self.shape).astype(self.dtype)
         low, high = int(self.low), int(self.high)
         return rng.integers(low, high, self.shape, self.dtype, endpoint=True)
 
@@ -62,7 +62,7 @@ class Case:
 
 def activation(*shape: int, dtype: str = "int8", limit: float | None = None) -> Operand:
     """Over the whole dtype, or -limit..limit. Floats: -4..4."""
-    if dtype == "float32":
+    if dtype.startswith("float"):
         low, high = -4.0, 4.0
     elif dtype == "bool":
         low, high = 0, 1

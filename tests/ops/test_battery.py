@@ -42,12 +42,15 @@ def compiled(case: Case) -> Callable[..., Any]:
 
 
 def assert_same(found: Any, expected: Array) -> None:
-    """Equal dtype, shape and values; floats within float32 rounding."""
+    """Equal dtype, shape and values; floats within float32's or float16's rounding."""
     result = np.asarray(found)
     assert result.dtype == expected.dtype
     assert result.shape == expected.shape
     if result.dtype == np.float32:
         np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+    elif result.dtype == np.float16:
+        # The same rounding, after which the next number may be the nearest.
+        np.testing.assert_allclose(result, expected, rtol=2**-10, atol=1e-5)
     else:
         np.testing.assert_array_equal(result, expected)
 

@@ -48,8 +48,13 @@ def interpret(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def compute(op: ops.Op, *operands: Array) -> Array:
-    """One operator on its operands."""
-    return OPS[type(op)](op, *operands)
+    """One operator on its operands; of float16 ones in float32, and rounded once."""
+    halves = any(x.dtype == np.float16 for x in operands)
+    if not halves or isinstance(op, ops.FloatCast):
+        return OPS[type(op)](op, *operands)
+    wide = [x.astype(np.float32) if x.dtype == np.float16 else x for x in operands]
+    y = OPS[type(op)](op, *wide)
+    return halved(y) if y.dtype == np.float32 else y
 
 
 # -- windows --------------------------------------------------------------------------
@@ -304,6 +309,16 @@ def dequantize(op: ops.Dequantize, x: Array) -> Array:
     return (x.astype(np.int64) - zero_point).astype(np.float32) * scale
 
 
+def halved(x: Array) -> Array:
+    """NumPy's conversion: half to even, subnormals, infinity beyond 65504."""
+    with np.errstate(over="ignore"):
+        return x.astype(np.float16)
+
+
+def float_cast(op: ops.FloatCast, x: Array) -> Array:
+    return halved(x) if op.dtype.value == "float16" else x.astype(np.float32)
+
+
 OPS: Final[dict[type[ops.Op], Callable[..., Array]]] = {
     ops.Conv: conv,
     ops.Gemm: gemm,
@@ -351,5 +366,6 @@ OPS: Final[dict[type[ops.Op], Callable[..., Array]]] = {
     ops.Rescale: rescale,
     ops.Quantize: quantize,
     ops.Dequantize: dequantize,
+    ops.FloatCast: float_cast,
     ops.DetectionPostprocess: detection_postprocess,
 }

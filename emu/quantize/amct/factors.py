@@ -14,7 +14,7 @@ from emu.quantize.amct.configuration import MOVES, WEIGHTED
 from emu.quantize.amct.record import LayerRecord, Record
 from emu.quantize.amct.text import wrong
 from emu.quantize.layers import WEIGHT_SCALES
-from emu.quantize.recorded import Factors, WeightScale
+from emu.quantize.recorded import Factors, TensorFactors, WeightScale
 from emu.targets import Target
 
 _SUMS: Final = (Conv2d, DepthwiseConv2d, MatMul, TransposeConv2d)
@@ -111,7 +111,7 @@ def fit_record(record: Record, graph: Graph, target: Target) -> Factors:
             file=record.file,
         )
     nodes = {node.name: node for node in graph.nodes}
-    tensors: dict[str, QParams] = {}
+    tensors: dict[str, TensorFactors] = {}
     weights: dict[str, WeightScale] = {}
     layers = []
     for one in record.layers:
@@ -120,7 +120,7 @@ def fit_record(record: Record, graph: Graph, target: Target) -> Factors:
         if one.key in nodes:
             layers.append((one, nodes[one.key]))
         elif one.key.endswith(_SUFFIX) and name in graph.tensors:
-            tensors[name] = _qparams(one, target)
+            tensors[name] = TensorFactors(one.scale_d, one.offset_d, one.bits)
         else:
             known = nearest(one.key, list(nodes))
             raise wrong(
@@ -128,8 +128,9 @@ def fit_record(record: Record, graph: Graph, target: Target) -> Factors:
             )
     makers = producers(graph)
     for one, node in layers:
+        stated = TensorFactors(one.scale_d, one.offset_d, one.bits)
         for name in _moved_from(node.inputs[0], makers):
-            tensors.setdefault(name, _qparams(one, target))
+            tensors.setdefault(name, stated)
         if one.scale_w:
             weights[node.name] = _weights(record, one, node, graph)
     return Factors(tensors=tensors, weights=weights)
@@ -141,11 +142,6 @@ def _moved_from(tensor: str, makers: Mapping[str, Node]) -> Iterator[str]:
     while (node := makers.get(tensor)) and isinstance(node.op, MOVES):
         tensor = node.inputs[0]
         yield tensor
-
-
-def _qparams(one: LayerRecord, target: Target) -> QParams:
-    fmt = IntFormat(target.activation.bits, target.activation.signed)
-    return QParams((one.scale_d,), (one.offset_d + _middle(fmt),))
 
 
 def _weights(record: Record, one: LayerRecord, node: Node, graph: Graph) -> WeightScale:
@@ -167,20 +163,24 @@ def _weights(record: Record, one: LayerRecord, node: Node, graph: Graph) -> Weig
 
 
 def _require_bits(record: Record, one: LayerRecord, target: Target) -> None:
-    if one.bits != target.activation.bits:
+    if one.bits not in target.activation.widths:
+        has = " or ".join(map(str, target.activation.widths))
         raise wrong(
-            f"{one.key!r}: data of {one.bits} bits; {target.name} has "
-            f"{target.activation.bits}",
+            f"{one.key!r}: data of {one.bits} bits; {target.name} has {has}",
             record.file,
             one.line,
         )
-    if one.scale_w and one.weight_bits > target.weight.bits:
+    most = max(target.weight.bits, *target.weight.widths)
+    if one.scale_w and one.weight_bits > most:
         raise wrong(
-            f"{one.key!r}: weights of {one.weight_bits} bits; {target.name} has "
-            f"{target.weight.bits}",
+            f"{one.key!r}: weights of {one.weight_bits} bits; {target.name} has {most}",
             record.file,
             one.line,
         )
+
+
+def _of_data(one: LayerRecord) -> tuple[float, int, int]:
+    return one.scale_d, one.offset_d, one.bits
 
 
 def require_honoured(record: Record, program: Graph, left_out: set[str]) -> None:
@@ -200,7 +200,7 @@ def require_honoured(record: Record, program: Graph, left_out: set[str]) -> None
                 record.file,
                 one.line,
             )
-        if (found.scale_d, found.offset_d) != (one.scale_d, one.offset_d):
+        if _of_data(found) != _of_data(one):
             raise wrong(
                 f"{one.key!r}: scale_d {one.scale_d:.9g}, offset_d {one.offset_d} "
                 f"cannot be had: its input has {found.scale_d:.9g}, {found.offset_d} "
