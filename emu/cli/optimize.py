@@ -31,6 +31,15 @@ TheTarget = Annotated[
         metavar="T",
     ),
 ]
+RecordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--record",
+        help="Factors as AMCT records them; what they say is not calibrated.",
+        show_default=False,
+        metavar="FILE",
+    ),
+]
 
 
 def optimize(
@@ -40,6 +49,7 @@ def optimize(
     output: Output,
     calibration: options.Calibration = None,
     recipe: options.RecipeFile = None,
+    record: RecordFile = None,
     batch_size: options.BatchSize = 32,
     as_json: options.Json = False,
 ) -> int:
@@ -51,7 +61,11 @@ def optimize(
 
     require_writable(output)
     wish = Quantization(
-        target=target, calibration=calibration, recipe=recipe, batch_size=batch_size
+        target=target,
+        calibration=calibration,
+        recipe=recipe,
+        record=record,
+        batch_size=batch_size,
     )
     entry, graph = open_quantized(model, wish, quiet=as_json)
     found = inspect_graph(graph)

@@ -14,7 +14,13 @@ from emu.evaluate.selection import Selection
 from emu.execute import Family, Program
 from emu.frontends import load_model
 from emu.graph import Graph, load_graph, with_real_edges
-from emu.quantize import Recipe, lower_stated, quantize_model
+from emu.quantize import (
+    Recipe,
+    Record,
+    calibration_gaps,
+    lower_stated,
+    quantize_model,
+)
 from emu.targets import Target
 
 Progress = Callable[[int, int], None]
@@ -58,13 +64,27 @@ def quantize_entry(
     calibration: str | None = None,
     batch_size: int = 32,
     progress: Progress | None = None,
+    *,
+    record: Record | None = None,
 ) -> Graph:
     """The integer program of a float Graph, calibrated on a dataset reference.
 
     `calibration` defaults to the entry's own. The entry and the digest of the
-    calibration data are recorded in the provenance, and where the model lies.
+    calibration data are recorded in the provenance, and where the model lies. With a
+    `record` of factors data is needed, and opened, only for what it does not say.
     """
     reference = calibration or entry.calibration
+    gaps = calibration_gaps(graph, recipe, target, record) if record else ("",)
+    if not gaps:
+        return quantize_model(graph, (), recipe, target, origin(entry), record=record)
+    if reference is None and record is not None:
+        named = ", ".join(repr(name) for name in gaps[:3])
+        more = f" and {len(gaps) - 3} more" if len(gaps) > 3 else ""
+        raise ConfigError(
+            f"says nothing of the tensors {named}{more}; name calibration data with "
+            "--calib",
+            file=record.file,
+        )
     if reference is None:
         raise ConfigError(
             "no calibration data: name it with --calib, or in the model's entry",
@@ -93,7 +113,9 @@ def quantize_entry(
         seen = 0
         return model_inputs(dataset, entry, batch_size)
 
-    return quantize_model(graph, inputs, recipe, target, provenance, count)
+    return quantize_model(
+        graph, inputs, recipe, target, provenance, count, record=record
+    )
 
 
 def _first(dataset: Dataset, count: int | None) -> Dataset:

@@ -50,6 +50,7 @@ class Lowering:
         self.halves: dict[str, str] = {}
         self.integers: dict[str, str] = {}
         self.constant_forms: dict[str, Form] = {}
+        self.weight_scales: dict[str, object] = {}
         for name in graph.inputs:
             stated = source.integer_input(name)
             known = self.reals if stated is None else self.integers

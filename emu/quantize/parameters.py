@@ -179,4 +179,5 @@ def fixed_point_weights(
         weights=to_integers(weights, form.qparams, form.format, rounding),
         bias=to_integers(reals, products, INT32, rounding),
         scale=np.array([form.scale]),
+        format=form.format,
     )

@@ -72,6 +72,11 @@ def _accumulate(
 ) -> None:
     """The sum of products and what follows it."""
     result = state.result(node)
+    fmt = quantized.format
+    state.weight_scales[node.name] = {
+        "scale": quantized.scale.tolist(),
+        "bits": fmt.bits if fmt else 8 * quantized.weights.itemsize,
+    }
     operands = (
         x,
         _weights(state, node, quantized),
