@@ -5,6 +5,7 @@ import pytest
 from emu.calibrate import Method
 from emu.errors import ConfigError
 from emu.quantize import check_recipe, observations, read_recipe
+from emu.quantize.recipe import layer_settings
 from tests.zoo import two_convs
 
 
@@ -44,6 +45,28 @@ def test_an_excluded_layer_runs_in_float_whatever_else_is_said(tmp_path):
     assert found.settings("Conv", "first").execute == "float"
 
 
+def test_an_activation_that_ends_a_layer_has_its_settings_but_its_own_win(tmp_path):
+    found = recipe(
+        tmp_path,
+        """
+        [global]
+        activation_bits = 8
+        [op.Relu]
+        percentile = 99.0
+        [layer.first]
+        activation_bits = 16
+        percentile = 98.0
+        [layer."first.relu"]
+        method = "percentile"
+        """,
+    )
+    merged = layer_settings(found, two_convs())["first.relu"]
+    assert merged.activation_bits == 16
+    assert merged.percentile == 98.0
+    assert merged.method is Method.PERCENTILE
+    assert layer_settings(found, two_convs())["first"].method is None
+
+
 def test_observations_follow_the_layer_that_makes_a_tensor(tmp_path):
     text = '[op.Input]\nmethod = "percentile"\n[layer.second]\nmethod = "percentile"\n'
     found = observations(recipe(tmp_path, text), two_convs())
@@ -71,6 +94,8 @@ def test_names_that_the_model_lacks_are_refused(tmp_path, text, message):
         ("[global]\nmethd = 1", r"line 2: global.methd: unknown key; did you mean 'm"),
         ('[global]\nmethod = "magic"', r"line 2: global.method: found 'magic'"),
         ("[global]\npercentile = 12", r"line 2: global.percentile: found 12"),
+        ('[global]\nexecute = "half"', r"line 2: global.execute: found 'half'"),
+        ("[global]\nactivation_bits = 17", r"line 2: global.activation_bits: found 17"),
         ("[global", "no sound TOML"),
     ],
 )
