@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from emu.calibrate.methods import METHODS
 from emu.calibrate.minmax import EXTREMES, extremes
-from emu.calibrate.observation import Observation
+from emu.calibrate.observation import Observation, Range
 from emu.calibrate.statistic import Arrays, Found, State, Statistic
 from emu.calibrate.statistics import Statistics
 from emu.errors import DataError
@@ -66,8 +66,8 @@ def collect(
     with the number of batches, and their size changes nothing but the last bits of
     float layers. `progress` is told the number of samples of each finished batch.
 
-    Raises DataError for no data, samples that do not fit the input, and values that
-    are not finite.
+    Raises DataError for no data, samples that do not fit the input, values that are
+    not finite, and inputs that are all zeros.
     """
     first: dict[str, list[Statistic]] = {}
     second: dict[str, list[Statistic]] = {}
@@ -85,6 +85,11 @@ def collect(
         raise DataError("no calibration samples", where="calibration")
     for name, seen in found.items():
         _require_finite(name, seen)
+    source = graph.inputs[0]
+    if source in found and extremes(found[source]) == Range(low=0.0, high=0.0):
+        raise DataError(
+            f"all {samples} samples are zeros throughout", where="calibration"
+        )
     if second:
         more, again, _ = _run(graph, batches, second, found, (), progress)
         if again != samples:

@@ -181,6 +181,7 @@ def lower(graph: Graph, source: Source, target: Target) -> Lowering:
 def _lower_layer(state: Lowering, node: Node) -> None:
     """One layer to integers; whatever it cannot be is said with its name."""
     try:
+        state.choose_target(node)
         LOWERINGS[type(node.op)](state, node)
     except EmuError as error:
         if error.where is None:

@@ -69,8 +69,9 @@ def render_tuning(
 def _trials(found: Tuning) -> RenderableType:
     shown = _worth_showing(found.trials, found.best)
     table = Table(box=None, pad_edge=False)
-    for head, justify in (("", "right"), ("step", "left"), ("tried", "left")):
-        table.add_column(head, justify=justify, overflow="fold")
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("step", no_wrap=True)
+    table.add_column("tried", overflow="fold")
     for head in ("score %", "loss", "integer %", "s"):
         table.add_column(head, justify="right", no_wrap=True)
     for trial in shown:

@@ -25,9 +25,8 @@ from emu.evaluate import (
     origin,
 )
 from emu.evaluate.feeds import first_samples as first_of
-from emu.evaluate.inspection import Runs, inspect_graph
 from emu.execute import Family
-from emu.graph import Graph, producers
+from emu.graph import Graph, mac_shares, node_macs, producers
 from emu.optimize import run_passes
 from emu.quantize import (
     Recipe,
@@ -110,7 +109,8 @@ class Workbench:
     @property
     def layers(self) -> Sequence[str]:
         """Layers with multiply-accumulates, in execution order."""
-        return [one.name for one in inspect_graph(self.floats).layers if one.macs]
+        graph = self.floats
+        return [node.name for node in graph.nodes if node_macs(graph, node)]
 
     @property
     def everything(self) -> Sequence[str]:
@@ -281,11 +281,14 @@ def _first_rows(batches: Iterable[np.ndarray], count: int) -> Iterator[np.ndarra
 
 def _shares(program: Graph, target: Target) -> dict[str, float]:
     """Shares of the MACs: on integers, not on integers, and on wide integers."""
-    layers = inspect_graph(program).layers
-    total = max(sum(layer.macs for layer in layers), 1)
-    integer = sum(layer.macs for layer in layers if layer.runs is Runs.INTEGER)
+    found = mac_shares(program)
+    wide = sum(
+        count
+        for (activation, weight), count in found.integer.items()
+        if activation > target.activation.bits or weight > target.weight.bits
+    )
     return {
-        "integer_share": integer / total,
-        "float_share": 1 - integer / total,
-        "wide_share": 0.0,
+        "integer_share": found.integer_share,
+        "float_share": 1 - found.integer_share,
+        "wide_share": wide / found.macs if found.macs else 0.0,
     }

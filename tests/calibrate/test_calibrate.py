@@ -186,10 +186,16 @@ def test_a_second_run_over_other_samples_is_refused():
 
 
 @pytest.mark.parametrize("method", Method, ids=lambda m: m.value)
-def test_nothing_but_zeros_has_an_empty_range(method):
+def test_a_tensor_of_nothing_but_zeros_has_an_empty_range(method):
+    found = ranges(-np.ones((4, 6), np.float32), (3, 1), Observation(method=method))
+    assert (found["y"].low, found["y"].high) == (0, 0)
+    assert found["x"].low < 0
+
+
+def test_samples_of_nothing_but_zeros_are_refused():
     x = np.zeros((4, 6), np.float32)
-    found = ranges(x, (3, 1), Observation(method=method))["x"]
-    assert (found.low, found.high) == (0, 0)
+    with pytest.raises(DataError, match="all 4 samples are zeros throughout"):
+        ranges(x, (3, 1), Observation())
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -204,7 +210,7 @@ def test_no_method_takes_values_that_are_not_finite(method, value):
 def test_the_first_samples_alone_can_count():
     x = normal()
     parts = [x[:4], x[4:8], x[8:]]
-    seen = {"x": Observation()}
+    seen = {"x": [Observation()]}
     for count in (3, 4, 6, 11):
         first = collect(relu_graph(), first_samples(parts, count), seen, ("x",))
         assert first.samples == count

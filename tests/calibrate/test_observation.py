@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 
 from emu.calibrate import Method, Observation
+from emu.calibrate.methods import METHODS
 from emu.errors import ConfigError
 
 
@@ -59,3 +60,7 @@ def test_ifmr_leaves_out_one_value_of_a_million_by_default():
     assert Observation(method=Method.IFMR).upper_share == 0.999999
     assert Observation(method=Method.KL).upper_share == 1.0
     assert Observation(method=Method.IFMR, min_percentile=0.9).lower_share == 0.9
+
+
+def test_every_method_has_its_row():
+    assert set(METHODS) == set(Method)

@@ -1,6 +1,7 @@
 """Divergences of clips, one candidate, one level and one bin at a time."""
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -17,22 +18,28 @@ def histogram(magnitudes, start, ratio, bins):
     return counts, int(np.sum(place > bins))
 
 
-def merged(counts, clipped, levels):
-    """Each level spreads what it holds of the bins over those that are occupied."""
-    bins = len(counts)
-    found = [0.0] * bins
+@cache
+def parts_of(bins, levels):
+    """The parts of bins that each level holds, as {bin: share of it}."""
+    found = []
     for level in range(levels):
         start, stop = level * bins / levels, (level + 1) * bins / levels
-        parts = {}
-        for one in range(math.floor(start), min(math.ceil(stop), bins)):
-            shared = min(stop, one + 1) - max(start, one)
-            if shared > 0:
-                parts[one] = shared
+        touched = range(math.floor(start), min(math.ceil(stop), bins))
+        shares = {one: min(stop, one + 1) - max(start, one) for one in touched}
+        found.append({one: share for one, share in shares.items() if share > 0})
+    return found
+
+
+def merged(counts, clipped, levels):
+    """Each level spreads what it holds of the bins over those that are occupied."""
+    found = [0.0] * len(counts)
+    for parts in parts_of(len(counts), levels):
         held = sum(share * counts[one] for one, share in parts.items())
-        room = sum(share for one, share in parts.items() if clipped[one])
-        for one, share in parts.items():
-            if clipped[one]:
-                found[one] += held * share / room
+        if held:
+            room = sum(share for one, share in parts.items() if clipped[one])
+            for one, share in parts.items():
+                if clipped[one]:
+                    found[one] += held * share / room
     return found
 
 

@@ -23,9 +23,7 @@ def hard_digits() -> onnx.ModelProto:
 
     def scale(name: str, channel: int, factor: float, axis: int) -> None:
         array = numpy_helper.to_array(arrays[name]).copy()
-        index = [slice(None)] * array.ndim
-        index[axis] = channel
-        array[tuple(index)] *= np.float32(factor)
+        np.moveaxis(array, axis, 0)[channel] *= np.float32(factor)
         arrays[name].CopyFrom(numpy_helper.from_array(array, name))
 
     for channel, factor in ((3, LOUD), (17, QUIET)):

@@ -2,6 +2,7 @@
 
 from itertools import groupby
 
+from emu.calibrate import Method
 from emu.quantize import Recipe
 from emu.tune.ladder import ladder, ladder_trials
 from tests.tune.bench import LAYERS, PaperBench, climb
@@ -48,7 +49,7 @@ def test_it_stops_at_the_first_trial_that_meets_the_goal():
 
 def test_layers_are_excluded_from_the_first_on_with_the_best_settings_so_far():
     def drop(recipe: Recipe) -> float:
-        base = 2.0 if recipe.everywhere.method.value == "jsd" else 3.0
+        base = 2.0 if recipe.everywhere.method is Method.JSD else 3.0
         return base - 0.6 * len(recipe.exclude)
 
     done, _ = climb(ladder, drop)
@@ -58,7 +59,7 @@ def test_layers_are_excluded_from_the_first_on_with_the_best_settings_so_far():
         LAYERS[:2],
         LAYERS[:3],
     ]
-    assert {recipe.everywhere.method.value for recipe in excluded} == {"jsd"}
+    assert {recipe.everywhere.method for recipe in excluded} == {Method.JSD}
 
 
 def test_the_last_step_has_the_whole_network_in_float16():

@@ -35,7 +35,7 @@ def test_the_file_is_one_that_pandas_reads(tmp_path):
     table.add(trial_of(MSE, number=2))
     frame = pd.read_json(file, lines=True)
     assert list(frame["number"]) == [1, 2]
-    assert frame["recipe"][1] == {"global": {"method": "mse"}}
+    assert frame["recipe"].tolist()[1] == {"global": {"method": "mse"}}
 
 
 @pytest.mark.parametrize("kept", [1, 17, -1])
@@ -84,4 +84,4 @@ def test_within_the_goal_most_integers_win_and_else_the_best_score():
 def test_the_frame_has_a_row_for_each_trial_with_its_recipe_as_text():
     frame = trial_frame([trial_of(KL), trial_of(MSE, number=2)])
     assert list(frame["number"]) == [1, 2]
-    assert json.loads(frame["recipe"][0]) == {"global": {"method": "kl"}}
+    assert json.loads(frame["recipe"].tolist()[0]) == {"global": {"method": "kl"}}
