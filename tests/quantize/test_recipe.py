@@ -4,7 +4,14 @@ import pytest
 
 from emu.calibrate import Method
 from emu.errors import ConfigError
-from emu.quantize import check_recipe, observations, read_recipe
+from emu.quantize import (
+    WeightMethod,
+    WeightStyle,
+    check_recipe,
+    observations,
+    read_recipe,
+)
+from emu.quantize.recipe import strengths
 from tests.zoo import two_convs
 
 
@@ -52,6 +59,30 @@ def test_observations_follow_the_layer_that_makes_a_tensor(tmp_path):
     assert found["first"].method is Method.MINMAX
 
 
+def test_layers_to_balance_are_those_that_sum_products_in_integers(tmp_path):
+    text = "[global]\nmigration_strength = 0.5\n[layer.second]\nexecute = 'float'\n"
+    assert strengths(recipe(tmp_path, text), two_convs()) == {"first": 0.5}
+    assert strengths(recipe(tmp_path, ""), two_convs()) == {}
+
+
+def test_a_style_of_weights_is_merged_key_by_key(tmp_path):
+    text = """
+        [global]
+        weight_method = "nuq"
+        num_steps = 16
+        [layer.second]
+        num_of_iteration = 3
+        """
+    found = recipe(tmp_path, text)
+    first, second = (
+        found.settings("Conv", n).weight_style for n in ("first", "second")
+    )
+    assert first == WeightStyle(method=WeightMethod.NUQ, num_steps=16)
+    assert second == WeightStyle(
+        method=WeightMethod.NUQ, num_steps=16, num_of_iteration=3
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -71,6 +102,14 @@ def test_names_that_the_model_lacks_are_refused(tmp_path, text, message):
         ("[global]\nmethd = 1", r"line 2: global.methd: unknown key; did you mean 'm"),
         ('[global]\nmethod = "magic"', r"line 2: global.method: found 'magic'"),
         ("[global]\npercentile = 12", r"line 2: global.percentile: found 12"),
+        (
+            "[global]\nweight_method = 'nuk'",
+            r"line 2: global.weight_method: found 'nuk'",
+        ),
+        ("[global]\nweight_bits = 1", r"line 2: global.weight_bits: found 1"),
+        ("[global]\nnum_steps = 257", r"line 2: global.num_steps: found 257"),
+        ("[global]\nnum_of_iteration = -1", r"line 2: global.num_of_iteration: found"),
+        ("[global]\nmigration_strength = 0.9", r"line 2: global.migration_strength: f"),
         ("[global", "no sound TOML"),
     ],
 )
