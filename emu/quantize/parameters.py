@@ -154,7 +154,8 @@ def quantize_weights(
         found = cluster(columns, scale, smallest, grid, steps, rounds)
         scale = np.broadcast_to(found.scale, co)
         filters = columns.reshape(-1, co), found.integers.reshape(-1, co)
-        integers = compensate(filters[0], scale, found.levels, filters[1])
+        kernels = weights.shape[-2]
+        integers = compensate(filters[0], scale, found.levels, filters[1], kernels)
         levels = found.levels.astype(fmt.dtype)
     else:
         integers = np.clip(np.rint(columns / scale), low, fmt.max)

@@ -67,7 +67,7 @@ def _recipe(result: CaseResult) -> str:
 def _right(result: CaseResult) -> float:
     quantized = result.quantized
     if isinstance(quantized, ClassifyResult):
-        return quantized.top1_correct
+        return float(quantized.top1_correct)
     return quantized.auc
 
 

@@ -53,10 +53,11 @@ def least_codebook_error(
     )
 
 
-def correlated_error(integers: Array, reals: Array) -> float:
-    """Sum of squared errors plus the square of their sum."""
+def correlated_error(integers: Array, reals: Array, kernels: int) -> float:
+    """Of one filter: errors squared, their sum in each kernel squared, all squared."""
     errors = [float(a) - float(b) for a, b in zip(integers, reals, strict=True)]
-    return sum(e * e for e in errors) + sum(errors) ** 2
+    sums = [sum(errors[first::kernels]) for first in range(kernels)]
+    return sum(e * e for e in errors) + sum(s * s for s in sums) + sum(errors) ** 2
 
 
 def balance_factors(activations: Array, weights: Array, strength: float) -> list[float]:

@@ -107,6 +107,33 @@ def test_biases_are_corrected_with_every_style(style):
     assert errors["corrected"] < errors["plain"]
 
 
+def test_biases_of_every_layer_that_sums_products_can_be_corrected():
+    graph = every_layer()
+    plain, corrected = (
+        quantized(graph, bias_correction=flag).constants for flag in (False, True)
+    )
+    biases = [name for name in plain if name.endswith(":bias")]
+    assert len(biases) == 7
+    for name in biases:
+        assert not np.array_equal(plain[name], corrected[name]), name
+
+
+def test_balancing_is_recorded_and_outputs_stay_comparable():
+    graph = two_convs()
+    program = quantized(graph, migration_strength=0.5)
+    assert program.provenance["balancing"] == {
+        "layers": ["second"],
+        "left": {"first": "its input is the model's input 'x'"},
+    }
+    assert "balancing" not in quantized(graph).provenance
+    goldens = {name: tensor.golden for name, tensor in program.tensors.items()}
+    assert goldens["first.relu:q"] is None
+    assert goldens["second:q"] == graph.tensors["second"].golden
+    x, output = images(graph, 12), graph.outputs[0]
+    got, want = Program(program, 12)(x)[output], Program(graph, 12)(x)[output]
+    assert np.mean((got - want) ** 2) < 1e-3 * np.mean(want**2)
+
+
 def test_less_error_of_weights_with_mse_than_with_max():
     graph = two_convs()
     floats = graph.constants["second.w"]

@@ -15,10 +15,10 @@ Both in turn never increase sum((w - scale * level)**2): Lloyd's method (1982, I
 Transactions on Information Theory 28/2), weighted by the square of each filter's
 scale, because filters share the codebook and have scales of their own.
 
-3. What all inputs of a filter have in common meets the sum of its errors. Weights
-   move to a neighbouring level where that lowers sum(e**2) + sum(e)**2, e the errors of
-   a filter: the squared error of its results for inputs that correlate by a half. Guo
-   et al. 2022 (SQuant, arXiv 2202.07471) round weights by such a measure.
+3. What the inputs of a filter have in common meets the sum of its errors. Weights
+   move to a neighbouring level where that lowers the sum of squared errors, of the
+   squared sums of errors in each kernel, and of their squared sum in each filter: the
+   measure by which Guo et al. 2022 (SQuant, arXiv 2202.07471) round weights.
 """
 
 from dataclasses import dataclass
@@ -78,20 +78,25 @@ def compensate(
     scale: Float64[np.ndarray, " c"],
     levels: Int64[np.ndarray, " steps"],
     integers: Int64[np.ndarray, "k c"],
+    kernels: int,
 ) -> Int64[np.ndarray, "k c"]:
     """The integers after moves to neighbouring levels, the best of a column first.
 
-    Ends when no single move lowers sum(e**2) + sum(e)**2 of any column, e being the
-    integers less `columns / scale`.
+    Every `kernels`-th row from a row on belongs to the same kernel. Ends when no
+    single move lowers, in any column, sum(e**2) + sum(kernel sums of e, squared) +
+    sum(e)**2, where e are the integers less `columns / scale`.
     """
     reals, place = columns / scale, np.searchsorted(levels, integers)
     column = np.arange(columns.shape[1])
     while True:
         errors = levels[place] - reals
+        sums = errors.reshape(-1, kernels, column.size).sum(axis=0)
+        # What each error is part of, itself included.
+        parts = errors + np.tile(sums, (len(place) // kernels, 1)) + sums.sum(axis=0)
         moved = np.clip([place - 1, place + 1], 0, len(levels) - 1)
         change = levels[moved] - levels[place]
-        # Of (e + d)**2 - e**2 for the error that moves, and the same for their sum.
-        gain = change * (2 * (errors + errors.sum(axis=0)) + 2 * change)
+        # (p + d)**2 - p**2 for each of the three.
+        gain = change * (2 * parts + 3 * change)
         flat = gain.reshape(-1, column.size)
         best = flat.argmin(axis=0)
         better = flat[best, column] < -_NO_GAIN

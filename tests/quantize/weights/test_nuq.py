@@ -88,30 +88,37 @@ def test_all_levels_lose_nothing_to_plain_rounding():
     np.testing.assert_array_equal(found.integers, np.rint(columns / scale))
 
 
-@given(columns=COLUMNS, scale=SCALES, steps=st.integers(1, 7))
-def test_no_single_move_to_a_neighbouring_level_would_gain(columns, scale, steps):
+@given(
+    columns=hnp.arrays(np.float64, (6, 2), elements=st.floats(-2, 2, width=32)),
+    scale=SCALES,
+    steps=st.integers(1, 7),
+    kernels=st.sampled_from([1, 2, 3, 6]),
+)
+def test_no_single_move_to_a_neighbouring_level_would_gain(
+    columns, scale, steps, kernels
+):
     nearest = cluster(columns, scale, NO_LIMIT, LEVELS, steps, 0)
     levels = nearest.levels.tolist()
-    moved = compensate(columns, scale, nearest.levels, nearest.integers)
+    moved = compensate(columns, scale, nearest.levels, nearest.integers, kernels)
     assert set(moved.ravel()) <= set(levels)
     for reals, before, after in zip(
         (columns / scale).T, nearest.integers.T, moved.T, strict=True
     ):
-        least = correlated_error(after, reals)
-        assert least <= correlated_error(before, reals)
+        least = correlated_error(after, reals, kernels)
+        assert least <= correlated_error(before, reals, kernels)
         for i, value in enumerate(after):
             place = levels.index(value)
             for level in levels[max(place - 1, 0) : place + 2]:
                 other = after.copy()
                 other[i] = level
-                assert correlated_error(other, reals) >= least - 1e-8
+                assert correlated_error(other, reals, kernels) >= least - 1e-8
 
 
 def test_the_errors_of_a_filter_nearly_cancel():
     columns = np.random.default_rng(4).normal(size=(144, 16))
     scale = largest_scale(columns, IntFormat(8), narrow=True)
     nearest = cluster(columns, scale, np.zeros(16), np.arange(-127, 128), 32, 0)
-    moved = compensate(columns, scale, nearest.levels, nearest.integers)
+    moved = compensate(columns, scale, nearest.levels, nearest.integers, 16)
     before, after = (
         np.abs((integers - columns / scale).sum(axis=0)).mean()
         for integers in (nearest.integers, moved)
