@@ -13,7 +13,7 @@ def share_text(found: MacShares) -> str:
     if len(parts) == 1:
         widths = next(iter(parts))
     share = _percent(found.integer_macs, found.macs)
-    whole = f"{share} on integers" + (f" ({widths})" if widths else "")
+    whole = f"{share} on integers ({widths})" if parts else "none on integers"
     return ", ".join([whole, *floats])
 
 

@@ -27,7 +27,10 @@ def test_a_target_tells_what_it_cannot_run_in_integers(emu, tiny):
     assert (places["conv"], places["softmax"]) == ("integer", "float")
     shown = emu("inspect", model, "--target", "generic-int8")
     assert shown.code == 0
-    assert "softmax: generic-int8 runs Softmax in float" in shown.out
+    assert "softmax: generic-int8 runs Softmax in float32" in shown.out
+    assert "integer_mac_share" not in found
+    shown = emu("inspect", model, "--target", "ascend-310")
+    assert "softmax: ascend-310 runs Softmax in float16" in shown.out
 
 
 def test_a_program_shows_the_worst_case_of_its_accumulators(emu, tiny_program):

@@ -18,11 +18,14 @@ def test_optimize_writes_a_program_and_says_what_it_is(emu, tiny, tmp_path):
     made = emu(*arguments, "--json").json
     assert made["bytes"] == output.stat().st_size
     assert (made["target"], made["float_layers"]) == ("generic-int8", ["softmax"])
+    assert made["integer_mac_share"] == 1.0
+    assert list(made["macs_by_width"]) == ["a8w8"]
     assert made["calibration"]["samples"] == 12
     first = output.read_bytes()
     shown = emu(*arguments)
     assert (shown.code, shown.err) == (0, "")
-    assert "1 in float: softmax (Softmax)" in shown.out
+    assert "1 in float32: softmax (Softmax)" in shown.out
+    assert "100% on integers (a8w8)" in shown.out
     assert output.read_bytes() == first
 
 
@@ -55,6 +58,15 @@ def test_a_recipe_keeps_a_layer_in_float(emu, tiny, tmp_path):
     arguments = ("optimize", model, *TARGET, *BATCH, "--calib", data, "-o", "f.emu")
     made = emu(*arguments, "--recipe", recipe, "--json").json
     assert made["float_layers"] == ["dense", "softmax"]
+    assert 0.5 < made["integer_mac_share"] < 1
+    assert list(made["macs_by_width"]) == ["a8w8", "float16"]
+    shown = emu(*arguments, "--recipe", recipe).out
+    assert "1 in float16: dense (Gemm)" in shown
+    assert "1 in float32: softmax (Softmax)" in shown
+    inspected = emu("inspect", "f.emu", "--json").json
+    for key in ("integer_mac_share", "macs_by_width", "float_layers"):
+        assert inspected[key] == made[key]
+    assert "on integers (a8w8), float16" in emu("inspect", "f.emu").out
 
 
 def test_eval_counts_a_float_model_as_fp32(emu, tiny):

@@ -53,6 +53,12 @@ def least_codebook_error(
     )
 
 
+def correlated_error(integers: Array, reals: Array) -> float:
+    """Sum of squared errors plus the square of their sum."""
+    errors = [float(a) - float(b) for a, b in zip(integers, reals, strict=True)]
+    return sum(e * e for e in errors) + sum(errors) ** 2
+
+
 def balance_factors(activations: Array, weights: Array, strength: float) -> list[float]:
     """AMCT's DMQ balancer, channel by channel, before factors are made coarse."""
     eps = 2.0**-23

@@ -122,16 +122,6 @@ def test_an_excluded_layer_and_its_activation_stay_in_float():
     assert edges == [Quantize, Dequantize]
 
 
-def test_excluding_everything_gives_the_float_network():
-    graph = two_convs()
-    program = lowered(graph, exclude=("first", "second"))
-    x = images(graph, 4)
-    name = graph.outputs[0]
-    np.testing.assert_array_equal(
-        Program(program, 4)(x)[name], Program(graph, 4)(x)[name]
-    )
-
-
 def test_per_tensor_weights_have_one_multiplier():
     per_channel = lowered(two_convs())
     per_tensor = lowered(two_convs(), everywhere={"weights": "per-tensor"})

@@ -5,6 +5,7 @@ import pytest
 from emu.calibrate import Method, Observation
 from emu.errors import ConfigError
 from emu.quantize import check_recipe, observations, read_recipe
+from emu.quantize.recipe import layer_settings
 from emu.targets import find_target
 from tests.zoo import two_convs
 
@@ -45,6 +46,28 @@ def test_an_excluded_layer_runs_in_float_whatever_else_is_said(tmp_path):
         tmp_path, 'exclude = ["first"]\n[layer.first]\nexecute = "integer"\n'
     )
     assert found.settings("Conv", "first").execute == "float"
+
+
+def test_an_activation_that_ends_a_layer_has_its_settings_but_its_own_win(tmp_path):
+    found = recipe(
+        tmp_path,
+        """
+        [global]
+        activation_bits = 8
+        [op.Relu]
+        percentile = 99.0
+        [layer.first]
+        activation_bits = 16
+        percentile = 98.0
+        [layer."first.relu"]
+        method = "percentile"
+        """,
+    )
+    merged = layer_settings(found, two_convs())["first.relu"]
+    assert merged.activation_bits == 16
+    assert merged.percentile == 98.0
+    assert merged.method is Method.PERCENTILE
+    assert layer_settings(found, two_convs())["first"].method is None
 
 
 def test_observations_follow_the_layer_that_makes_a_tensor(tmp_path):
@@ -126,6 +149,8 @@ def test_names_that_the_model_lacks_are_refused(tmp_path, text, message):
         ("[global]\nsmoothing = 1", r"line 2: global.smoothing: found 1; .*than 1"),
         ('[global]\nmax_percentile = "PERCENTILE_MAX"', "found 'PERCENTILE_MAX'"),
         ("batch_count = 0", r"line 1: batch_count: found 0; .*equal to 1"),
+        ('[global]\nexecute = "half"', r"line 2: global.execute: found 'half'"),
+        ("[global]\nactivation_bits = 17", r"line 2: global.activation_bits: found 17"),
         ("[global", "no sound TOML"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from emu.calibrate import calibrate
 from emu.errors import ConfigError, MissingError
 from emu.execute import Program
+from emu.ops import FloatType
 from emu.quantize import Recipe, observations, quantize_graph
 from emu.targets import find_target, target_names
 from tests.oracles.interpreter import compute
@@ -83,9 +84,33 @@ def test_a_users_own_file_needs_only_what_differs(tmp_path):
     assert (target.name, target.weight.bits, target.activation.bits) == ("mine", 4, 8)
 
 
+def test_a_target_has_its_own_width_and_those_it_names(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\n[activation]\nbits = 10\nwidths = [16, 10]\n')
+    target = find_target(str(path))
+    assert target.activation.widths == (10, 16)
+    assert target.weight.widths == (8,)
+    assert find_target("ascend-310").activation.widths == (8,)
+    assert find_target("hailo-8").weight.widths == (4, 8, 16)
+
+
+def test_layers_off_the_datapath_run_as_the_target_says():
+    ascend, generic = find_target("ascend-310"), find_target("generic-int8")
+    assert ascend.operators.precision is FloatType.FLOAT16
+    assert generic.operators.precision is FloatType.FLOAT32
+    assert {ascend.operators.excluded, generic.operators.excluded} == {
+        FloatType.FLOAT16
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("[activation]\nwidths = [16]", r"activation: .*lacks the default of 8 bits"),
+        (
+            '[operators]\nprecision = "half"',
+            r"line 3: operators.precision: found 'half'",
+        ),
         (
             "[weight]\nbit = 4",
             r"line 3: weight.bit: unknown key; did you mean 'bits'\?",
