@@ -3,12 +3,14 @@
 import difflib
 import re
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from emu.errors import ConfigError, MissingError
+from emu.errors import ConfigError, EmuError, MissingError
 
 _MAX_BYTES = 4 << 20
 
@@ -65,6 +67,15 @@ def validate(
         ) from error
 
 
+@contextmanager
+def as_value_error() -> Iterator[None]:
+    """Let pydantic see an EmuError as the ValueError that it reports with the key."""
+    try:
+        yield
+    except EmuError as error:
+        raise ValueError(error.message) from error
+
+
 def nearest(name: str, known: list[str]) -> str:
     """`; did you mean 'x'?` for a close known name, else the list of known names."""
     close = difflib.get_close_matches(name, known, n=1)
@@ -79,10 +90,13 @@ def _explain(first: Any, schema: type[BaseModel]) -> str:  # noqa: ANN401 - pyda
         return f"unknown key{nearest(key, _known_keys(schema, first['loc']))}"
     if first["type"] == "missing":
         return "this key is required"
+    # The message of a validator of ours, without pydantic's "Value error, ".
+    own = first["type"] == "value_error"
+    message = first["ctx"]["error"] if own else first["msg"]
     found = first.get("input")
     if isinstance(found, str | int | float | bool):
-        return f"found {found!r}; {first['msg']}"
-    return str(first["msg"])
+        return f"found {found!r}; {message}"
+    return str(message)
 
 
 def _known_keys(schema: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

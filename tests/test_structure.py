@@ -29,6 +29,7 @@ ROOMS = (
     "execute",
     "compare",
     "evaluate",
+    "tune",
     "gate",
     "report",
     "export",

@@ -2,12 +2,18 @@
 
 from emu.calibrate.calibrate import (
     Calibration as Calibration,
-    Observation as Observation,
     calibrate as calibrate,
+)
+from emu.calibrate.channels import channel_maxima as channel_maxima
+from emu.calibrate.collect import (
+    Batches as Batches,
+    collect as collect,
+    first_samples as first_samples,
+)
+from emu.calibrate.observation import (
+    Method as Method,
+    Observation as Observation,
+    Range as Range,
     coarse as coarse,
 )
-from emu.calibrate.observers import (
-    OBSERVERS as OBSERVERS,
-    Method as Method,
-    Range as Range,
-)
+from emu.calibrate.statistics import Statistics as Statistics

@@ -19,6 +19,7 @@ from emu.cli.inspect import inspect
 from emu.cli.optimize import optimize
 from emu.cli.targets import targets
 from emu.cli.terminal import show_error
+from emu.cli.tune import tune
 from emu.errors import EmuError
 
 # Every command in the order that --help shows; each returns its exit code.
@@ -29,6 +30,7 @@ COMMANDS: Final[Mapping[str, Callable[..., int]]] = MappingProxyType(
         "optimize": optimize,
         "eval": evaluate,
         "compare": compare,
+        "tune": tune,
         "compile": compile_program,
         "gate": gate,
         "bench": bench,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from emu.cli.terminal import progress
+from emu.cli.terminal import progress, show_note
 from emu.errors import ConfigError
 from emu.evaluate import (
     Kind,
@@ -17,7 +17,7 @@ from emu.evaluate import (
     quantize_entry,
 )
 from emu.graph import Graph
-from emu.quantize import read_recipe
+from emu.quantize import open_recipe, read_record
 from emu.targets import find_target
 
 
@@ -28,6 +28,7 @@ class Quantization:
     target: str | None = None
     calibration: str | None = None
     recipe: Path | None = None
+    record: Path | None = None
     batch_size: int = 32
 
 
@@ -41,7 +42,8 @@ def open_quantized(
     refuse_options(find_model(model), quantization)
     # Small files first: their mistakes show before a model is read.
     target = find_target(quantization.target) if quantization.target else None
-    recipe = read_recipe(quantization.recipe)
+    recipe = open_recipe(quantization.recipe)
+    record = read_record(quantization.record) if quantization.record else None
     entry, graph = open_as_it_is(model, quantization)
     if target is None or kind_of(graph) is Kind.INTEGER:
         return entry, graph
@@ -50,11 +52,14 @@ def open_quantized(
             entry,
             graph,
             target,
-            recipe,
+            recipe.fit(graph, quantization.batch_size),
             quantization.calibration,
             quantization.batch_size,
             tell,
+            record=record,
         )
+    for note in (*recipe.notes, *(record.notes if record else ())):
+        show_note(note)
     return entry, program
 
 
@@ -129,6 +134,7 @@ def _named(quantization: Quantization) -> list[str]:
         "--target": quantization.target,
         "--calib": quantization.calibration,
         "--recipe": quantization.recipe,
+        "--record": quantization.record,
     }
     return [option for option, value in given.items() if value is not None]
 

@@ -31,6 +31,15 @@ TheTarget = Annotated[
         metavar="T",
     ),
 ]
+RecordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--record",
+        help="Factors as AMCT records them; what they say is not calibrated.",
+        show_default=False,
+        metavar="FILE",
+    ),
+]
 
 
 def optimize(
@@ -40,6 +49,7 @@ def optimize(
     output: Output,
     calibration: options.Calibration = None,
     recipe: options.RecipeFile = None,
+    record: RecordFile = None,
     batch_size: options.BatchSize = 32,
     as_json: options.Json = False,
 ) -> int:
@@ -49,9 +59,13 @@ def optimize(
     from emu.graph import save_graph
     from emu.report.program import program_json, render_program
 
-    _require_writable(output)
+    require_writable(output)
     wish = Quantization(
-        target=target, calibration=calibration, recipe=recipe, batch_size=batch_size
+        target=target,
+        calibration=calibration,
+        recipe=recipe,
+        record=record,
+        batch_size=batch_size,
     )
     entry, graph = open_quantized(model, wish, quiet=as_json)
     found = inspect_graph(graph)
@@ -63,7 +77,7 @@ def optimize(
     return HOLDS
 
 
-def _require_writable(output: Path) -> None:
+def require_writable(output: Path) -> None:
     """Refuse, before the long work, a file that could not be written or read back."""
     if output.suffix.lower() != ".emu":
         raise ConfigError(

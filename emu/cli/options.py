@@ -58,7 +58,8 @@ RecipeFile = Annotated[
     Path | None,
     typer.Option(
         "--recipe",
-        help="How to quantize: global, per operator type, per layer.",
+        help="How to quantize: global, per operator type, per layer; or a "
+        "configuration file of AMCT's.",
         show_default=False,
         metavar="R.toml",
     ),

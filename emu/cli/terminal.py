@@ -51,6 +51,11 @@ def show_error(error: EmuError, *, as_json: bool) -> None:
     sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
 
 
+def show_note(text: str) -> None:
+    """Print one line on stderr that people should see, whatever stdout is for."""
+    sys.stderr.write(f"note: {' '.join(text.split())}\n")
+
+
 @contextmanager
 def progress(label: str, *, quiet: bool) -> Iterator[Bar]:
     """Give a function (finished, all) that moves a bar on stderr.

@@ -11,7 +11,14 @@ from typing import Any
 
 from emu.execute import accumulation_bound, safe_accumulator_bits
 from emu.fixedpoint import Accumulator, IntFormat, QParams, Stage
-from emu.graph import Graph, GraphBuilder, Node, Tensor, producers
+from emu.graph import (
+    Graph,
+    GraphBuilder,
+    Node,
+    Tensor,
+    fold_constants,
+    producers,
+)
 from emu.ops import (
     Accumulating,
     FloatCast,
@@ -71,6 +78,7 @@ def results(graph: Graph) -> dict[str, str]:
 
 def cumulative(graph: Graph) -> Comparison:
     """The whole integer network; every layer's result beside its golden values."""
+    graph = fold_constants(graph)
     builder = _Rewriter(graph)
     names = {name: builder.input(name) for name in graph.inputs}
     for node in graph.nodes:
@@ -88,6 +96,7 @@ def isolated(graph: Graph) -> Comparison:
     A layer without golden values of its own (a transposition between layouts, say)
     counts as part of the layers that read it.
     """
+    graph = fold_constants(graph)
     builder = _Rewriter(graph)
     makers = producers(graph)
     layers = []

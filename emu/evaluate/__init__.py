@@ -52,5 +52,6 @@ from emu.evaluate.session import (
     lower_entry as lower_entry,
     model_inputs as model_inputs,
     open_model as open_model,
+    origin as origin,
     quantize_entry as quantize_entry,
 )

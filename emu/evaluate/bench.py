@@ -106,7 +106,7 @@ def random_program(graph: Graph, target: Target) -> Graph:
     Good for measuring time only: the ranges are not those of real data.
     """
     x = random_input(graph, _CALIBRATION)
-    return quantize_model(graph, [x], Recipe(), target)
+    return quantize_model(graph, lambda: [x], Recipe(), target)
 
 
 def random_input(graph: Graph, count: int) -> Shaped[np.ndarray, "..."]:

@@ -8,7 +8,7 @@ that holds them.
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Final
@@ -16,8 +16,8 @@ from typing import Annotated, Final
 from pydantic import Field, field_validator
 
 import emu
-from emu.config import Config, nearest, read_toml
-from emu.errors import ConfigError, EmuError, MissingError
+from emu.config import Config, as_value_error, nearest, read_toml
+from emu.errors import ConfigError, MissingError
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.images import open_images
 from emu.evaluate.loop import Task
@@ -60,7 +60,8 @@ class ModelEntry(Config):
     @classmethod
     def _is_reference(cls, ref: str | None) -> str | None:
         if ref is not None:
-            _or_value_error(split_reference, ref)
+            with as_value_error():
+                split_reference(ref)
         return ref
 
 
@@ -95,7 +96,8 @@ class DatasetEntry(Config):
     @field_validator("subset")
     @classmethod
     def _is_selection(cls, text: str) -> str:
-        _or_value_error(parse_selections, text)
+        with as_value_error():
+            parse_selections(text)
         return text
 
 
@@ -279,11 +281,3 @@ def _expand(path: Path, toml: Path, key: str) -> Path:
             )
         text = text.replace(f"${{{DATA_VARIABLE}}}", folder)
     return Path(os.path.normpath(toml.parent / text))
-
-
-def _or_value_error(parse: Callable[[str], object], text: str) -> None:
-    """Let pydantic see an EmuError as the ValueError that it reports with the key."""
-    try:
-        parse(text)
-    except EmuError as error:
-        raise ValueError(error.message) from error

@@ -8,10 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from emu.evaluate.compression import Compression, weight_compression
 from emu.evaluate.kinds import Kind, kind_of
 from emu.execute import accumulation_bound, choose_carriers
 from emu.fixedpoint import Carrier, bits_needed
-from emu.graph import AROUND, Graph, MacShares, Node, mac_shares, node_macs
+from emu.graph import (
+    AROUND,
+    Graph,
+    MacShares,
+    Node,
+    fold_constants,
+    mac_shares,
+    node_macs,
+)
 from emu.ops import (
     Accumulating,
     BatchNormalization,
@@ -99,6 +108,7 @@ class Inspection:
         largest: the tensor that takes most memory.
         target: that a program was made for, or that a float model was held against.
         shares: on which numbers a program multiplies; None for a float model.
+        compression: of the weights, by codebooks.
     """
 
     name: str
@@ -111,6 +121,7 @@ class Inspection:
     constant_bytes: int
     largest: TensorInfo
     target: str | None
+    compression: Compression
     shares: MacShares | None = None
 
     @property
@@ -142,6 +153,7 @@ class Inspection:
             "macs": self.macs,
             **(self.shares.to_json() if self.shares else {}),
             "parameters": self.parameters,
+            "weight_compression": self.compression.to_json(),
             "layers": [_layer_json(layer) for layer in self.layers],
         }
 
@@ -157,7 +169,11 @@ def inspect_graph(graph: Graph, target: Target | None = None) -> Inspection:
     integer = kind_of(graph) is Kind.INTEGER
     name = str(recorded.get("name")) if isinstance(recorded, dict) else None
     shown = graph if integer else run_passes(graph)
-    layers = _program_layers(graph) if integer else _float_layers(shown, target)
+    layers = (
+        _program_layers(fold_constants(graph))
+        if integer
+        else _float_layers(shown, target)
+    )
     made = [_tensor(shown, node.output) for node in shown.nodes]
     inputs = tuple(_tensor(shown, tensor) for tensor in shown.inputs)
     counts = Counter(type(node.op).__name__ for node in shown.nodes)
@@ -173,6 +189,7 @@ def inspect_graph(graph: Graph, target: Target | None = None) -> Inspection:
         largest=max((*inputs, *made), key=_bytes),
         target=target.name if target else name,
         shares=mac_shares(graph) if integer else None,
+        compression=weight_compression(graph),
     )
 
 

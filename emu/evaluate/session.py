@@ -10,10 +10,17 @@ from emu.evaluate.batches import batches
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.entries import ModelEntry, find_dataset
 from emu.evaluate.loop import EvalResult, evaluate
-from emu.execute import Program
+from emu.evaluate.selection import Selection
+from emu.execute import Family, Program
 from emu.frontends import load_model
 from emu.graph import Graph, load_graph, with_real_edges
-from emu.quantize import Recipe, lower_stated, quantize_model
+from emu.quantize import (
+    Recipe,
+    Record,
+    calibration_gaps,
+    lower_stated,
+    quantize_model,
+)
 from emu.targets import Target
 
 Progress = Callable[[int, int], None]
@@ -57,19 +64,33 @@ def quantize_entry(
     calibration: str | None = None,
     batch_size: int = 32,
     progress: Progress | None = None,
+    *,
+    record: Record | None = None,
 ) -> Graph:
     """The integer program of a float Graph, calibrated on a dataset reference.
 
     `calibration` defaults to the entry's own. The entry and the digest of the
-    calibration data are recorded in the provenance, and where the model lies.
+    calibration data are recorded in the provenance, and where the model lies. With a
+    `record` of factors data is needed, and opened, only for what it does not say.
     """
     reference = calibration or entry.calibration
+    gaps = calibration_gaps(graph, recipe, target, record) if record else ("",)
+    if not gaps:
+        return quantize_model(graph, (), recipe, target, origin(entry), record=record)
+    if reference is None and record is not None:
+        named = ", ".join(repr(name) for name in gaps[:3])
+        more = f" and {len(gaps) - 3} more" if len(gaps) > 3 else ""
+        raise ConfigError(
+            f"says nothing of the tensors {named}{more}; name calibration data with "
+            "--calib",
+            file=record.file,
+        )
     if reference is None:
         raise ConfigError(
             "no calibration data: name it with --calib, or in the model's entry",
             where=entry.name,
         )
-    dataset = find_dataset(reference)
+    dataset = _first(find_dataset(reference), recipe.batch_count)
     seen = 0
 
     def count(rows: int) -> None:
@@ -79,20 +100,36 @@ def quantize_entry(
             progress(seen, max(seen, len(dataset)))
 
     provenance = {
-        **_origin(entry),
+        **origin(entry),
         "calibration": {
             "data": reference,
             "samples": len(dataset),
             "digest": dataset.digest(),
         },
     }
-    inputs = model_inputs(dataset, entry, batch_size)
-    return quantize_model(graph, inputs, recipe, target, provenance, count)
+
+    def inputs() -> Iterator[np.ndarray]:
+        nonlocal seen
+        seen = 0
+        return model_inputs(dataset, entry, batch_size)
+
+    return quantize_model(
+        graph, inputs, recipe, target, provenance, count, record=record
+    )
+
+
+def _first(dataset: Dataset, count: int | None) -> Dataset:
+    """The first so many samples; all, if there are not so many or there is no count."""
+    if count is None or count >= len(dataset):
+        return dataset
+    text = f"[:{count}]"
+    first = Selection(text=text, start=None, stop=count, step=1, complement=False)
+    return dataset.select([first])
 
 
 def lower_entry(entry: ModelEntry, graph: Graph, target: Target) -> Graph:
     """The integer program of a quantized file; its parameters are the file's own."""
-    return lower_stated(graph, target, {**_origin(entry), "parameters": "file"})
+    return lower_stated(graph, target, {**origin(entry), "parameters": "file"})
 
 
 def from_quantized_file(graph: Graph) -> bool:
@@ -101,7 +138,7 @@ def from_quantized_file(graph: Graph) -> bool:
     return graph.provenance.get("parameters") == "file" or not calibrated
 
 
-def _origin(entry: ModelEntry) -> Mapping[str, object]:
+def origin(entry: ModelEntry) -> Mapping[str, object]:
     """What a program remembers of its entry, and where the model lies."""
     return {
         "source": str(entry.file.resolve()),
@@ -118,15 +155,16 @@ def evaluate_graph(
     *,
     taps: tuple[str, ...] = (),
     watch: Callable[[dict[str, np.ndarray]], None] | None = None,
+    family: Family | None = None,
 ) -> EvalResult:
     """Top-1, Top-5 or the entry's metric of a float or integer Graph.
 
     Integer inputs are quantized from what preprocessing gives, integer outputs
     dequantized. `watch` sees the outputs and the tensors named in `taps` of every
-    batch.
+    batch. Graphs of a `family` share compiled code.
     """
     graph = with_real_edges(graph)
-    program = Program(graph, batch_size, taps)
+    program = Program(graph, batch_size, taps, family=family)
 
     def predict(x: np.ndarray) -> np.ndarray:
         results = program(x)

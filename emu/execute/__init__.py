@@ -5,4 +5,4 @@ from emu.execute.carriers import (
     choose_carriers as choose_carriers,
     safe_accumulator_bits as safe_accumulator_bits,
 )
-from emu.execute.program import Program as Program
+from emu.execute.program import Family as Family, Program as Program

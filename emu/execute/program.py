@@ -1,6 +1,6 @@
 """Program: a Graph compiled to one jitted function for one batch size."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import jax
@@ -8,9 +8,42 @@ import numpy as np
 
 from emu.errors import DataError
 from emu.execute.carriers import choose_carriers
-from emu.graph import Graph, check_input, is_static, select, trace, without_dead
+from emu.graph import (
+    Graph,
+    Numbers,
+    check_input,
+    fold_constants,
+    is_static,
+    numbers_of,
+    select,
+    structure,
+    trace,
+    without_dead,
+)
 
 Finish = Callable[[dict[str, jax.Array]], Any]
+
+
+class Family:
+    """Programs of one structure compile once: their numbers are arguments.
+
+    For many Graphs of one model that differ in scales, zero points, limits and
+    constants (trials of a search). `compiled` counts the structures met so far. A
+    program outside of a family has its numbers in its code.
+    """
+
+    def __init__(self) -> None:
+        """No structure met."""
+        self._functions: dict[Hashable, Callable[..., Any]] = {}
+
+    @property
+    def compiled(self) -> int:
+        """How many different programs were compiled."""
+        return len(self._functions)
+
+    def function(self, key: Hashable, run: Callable[..., Any]) -> Callable[..., Any]:
+        """The function compiled first for a key; `run`, jitted, if there is none."""
+        return self._functions.setdefault(key, jax.jit(run))
 
 
 class Program:
@@ -20,6 +53,8 @@ class Program:
     batch is padded with zeros and its padding dropped, so nothing is compiled twice.
     `finish` may reduce the tensors inside the compiled function; it sees padding too.
     A static graph has no batch: its arrays go in and out whole, whatever the size.
+    Programs of a `family` share compiled code (those of one `finish` each).
+    What depends on no input is computed once, here (`fold_constants`).
     Everything is traced and compiled with 64-bit types enabled locally.
     """
 
@@ -29,28 +64,36 @@ class Program:
         batch_size: int,
         taps: tuple[str, ...] = (),
         finish: Finish | None = None,
+        family: Family | None = None,
     ) -> None:
         """Choose carriers, place the constants; compile on the first call."""
         wanted = tuple(dict.fromkeys((*graph.outputs, *taps)))
-        self.graph = without_dead(graph, wanted)
+        self.graph = fold_constants(without_dead(graph, wanted))
         self.batch_size = batch_size
         carriers = choose_carriers(self.graph)
         pruned, names = self.graph, tuple(self.graph.constants)
 
         # A flat list of constants: JAX unpacks it faster on each call than a mapping.
-        def run(constants: list[jax.Array], inputs: dict[str, jax.Array]) -> Any:  # noqa: ANN401 - what `finish` gives
+        def run(
+            constants: list[jax.Array],
+            numbers: dict[str, Numbers],
+            inputs: dict[str, jax.Array],
+        ) -> Any:  # noqa: ANN401 - what `finish` gives
             named = dict(zip(names, constants, strict=True))
-            chosen = select(trace(pruned, named, inputs, carriers), wanted)
+            tensors = {**named, **trace(pruned, named, inputs, carriers, numbers)}
+            chosen = select(tensors, wanted)
             return finish(chosen) if finish else chosen
 
-        self._run = jax.jit(run)
+        self._numbers = numbers_of(pruned) if family else {}
+        key = (structure(pruned), tuple(carriers.items()), wanted, batch_size, finish)
+        self._run = family.function(key, run) if family else jax.jit(run)
         with jax.enable_x64(True):
             self._constants = [jax.device_put(pruned.constants[n]) for n in names]
 
     def launch(self, inputs: Mapping[str, np.ndarray]) -> Any:  # noqa: ANN401 - what `finish` gives
         """Start one full batch; results stay on the device, padding included."""
         with jax.enable_x64(True):
-            return self._run(self._constants, dict(inputs))
+            return self._run(self._constants, self._numbers, dict(inputs))
 
     def __call__(
         self, x: np.ndarray | Mapping[str, np.ndarray]
@@ -65,7 +108,14 @@ class Program:
         if is_static(self.graph):
             return results
         count = len(next(iter(inputs.values())))
-        return {name: value[:count] for name, value in results.items()}
+        return {
+            name: value[:count] if self._is_batched(name) else value
+            for name, value in results.items()
+        }
+
+    def _is_batched(self, name: str) -> bool:
+        tensor = self.graph.tensors.get(name)
+        return tensor is not None and None in tensor.shape
 
     def pad(self, name: str, x: np.ndarray) -> np.ndarray:
         """Fill a batch up to `batch_size` with zeros, after checking shape and dtype."""

@@ -1,5 +1,9 @@
-"""The integer program for others: test vectors for hardware benches."""
+"""The integer program for others: vectors for hardware benches, records for AMCT."""
 
+from emu.export.record import (
+    check_file as check_file,
+    export_record as export_record,
+)
 from emu.export.stimuli import (
     open_stimuli as open_stimuli,
     program_origin as program_origin,

@@ -24,7 +24,7 @@ from emu.export.defines import DEFINES, defines_text
 from emu.export.folder import check_replaceable, replace_folder
 from emu.export.hexfile import hex_text
 from emu.export.units import Port, Unit, op_name, split, word_format
-from emu.graph import Graph, Node
+from emu.graph import Graph, Node, fold_constants
 from emu.jsondata import strict_json
 
 MANIFEST: Final = "manifest.json"
@@ -54,9 +54,12 @@ def export_vectors(
         layers: a pattern (`*`, `?`) of the names of the layers to write.
         force: replace a folder that holds other files too.
 
+    Weights that a codebook holds are written as the integers that they are.
+
     Raises:
         ConfigError: no layer fits the pattern, or the folder holds other files.
     """
+    graph = fold_constants(graph)
     units, floats = split(graph)
     chosen = [unit for unit in units if _matches(unit, layers)]
     if not chosen:

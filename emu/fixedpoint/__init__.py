@@ -31,7 +31,9 @@ from emu.fixedpoint.formats import (
     INT32 as INT32,
     UINT8 as UINT8,
     IntFormat as IntFormat,
+    Number as Number,
     QParams as QParams,
+    is_zero as is_zero,
 )
 from emu.fixedpoint.overflow import (
     OVERFLOWS as OVERFLOWS,

@@ -5,7 +5,7 @@ from typing import Final
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32, Float64, Integer, Shaped
+from jaxtyping import Array, Float32, Float64, Int64, Integer, Shaped
 
 from emu.fixedpoint.formats import IntFormat, QParams
 from emu.fixedpoint.overflow import Overflow, apply_overflow
@@ -51,10 +51,11 @@ def quantize(
     +-2**62, infinities too, count as +-2**62; NaN is undefined. `seed` is for
     roundings that draw. Needs 64-bit types.
     """
-    scale = _along(np.array(qparams.scale), qparams, x)
-    zero_point = np.array(qparams.zero_point, np.int64)
+    scale = _along(_scales(qparams), qparams, x)
+    zero_point = _zero_points(qparams)
     if rule in _BY_RECIPROCAL:
-        inverse = np.float32(1) / scale.astype(np.float32)
+        # In float64, then rounded: the float32 quotient, by the proof of `_quotient`.
+        inverse = (1 / scale).astype(np.float32)
         steps = _product(x, inverse.astype(np.float64))
     else:
         steps = _quotient(x, scale)
@@ -63,7 +64,7 @@ def quantize(
         steps = jnp.clip(steps, -(2.0**62), 2.0**62) + _along(
             zero_point.astype(np.float32), qparams, x
         )
-        zero_point = np.zeros_like(zero_point)
+        zero_point = np.zeros(len(qparams.zero_point), np.int64)
     rounded = round_float(steps, rounding, seed)
     # A saturated code of 16 bits is the same from a quotient clipped at 2**30.
     if fmt.bits <= 16 and overflow is not Overflow.WRAP and _is_small(zero_point):
@@ -82,17 +83,17 @@ def dequantize(q: Integer[Array, "*s"], qparams: QParams) -> Float32[Array, "*s"
     it (one rounding fewer); consumers that must not depend on that store it first.
     Needs 64-bit types for codes of 32 bits.
     """
-    zero_point = np.array(qparams.zero_point, np.int64)
+    zero_point = _zero_points(qparams)
     if q.dtype.itemsize <= 2 and _is_small(zero_point):
         steps = q.astype(jnp.int32) - _along(zero_point.astype(np.int32), qparams, q)
     else:
         steps = to_int64(q) - _along(zero_point, qparams, q)
-    scale = _along(np.array(qparams.scale, np.float32), qparams, q)
+    scale = _along(_scales(qparams).astype(np.float32), qparams, q)
     return steps.astype(jnp.float32) * scale
 
 
 def _quotient(
-    x: Float32[Array, "*s"], scale: Float64[np.ndarray, "*#s"]
+    x: Float32[Array, "*s"], scale: Float64[np.ndarray | Array, "*#s"]
 ) -> Float32[Array, "*s"]:
     """The float32 number nearest to x / scale, on every device, jitted or not.
 
@@ -107,15 +108,27 @@ def _quotient(
 
 
 def _product(
-    x: Float32[Array, "*s"], factor: Float64[np.ndarray, "*#s"]
+    x: Float32[Array, "*s"], factor: Float64[np.ndarray | Array, "*#s"]
 ) -> Float32[Array, "*s"]:
     """The float32 product: 24 bits times 24 are exact in float64, then rounded once."""
     return (x.astype(jnp.float64) * jnp.asarray(factor)).astype(jnp.float32)
 
 
+def _scales(qparams: QParams) -> Float64[np.ndarray | Array, " c"]:
+    if all(isinstance(scale, float) for scale in qparams.scale):
+        return np.array(qparams.scale)
+    return jnp.stack(qparams.scale)
+
+
+def _zero_points(qparams: QParams) -> Int64[np.ndarray | Array, " c"]:
+    if all(isinstance(zero_point, int) for zero_point in qparams.zero_point):
+        return np.array(qparams.zero_point, np.int64)
+    return jnp.stack(qparams.zero_point)
+
+
 def _along(
-    values: Shaped[np.ndarray, " c"], qparams: QParams, x: Shaped[Array, "*s"]
-) -> Shaped[np.ndarray, "*#s"]:
+    values: Shaped[np.ndarray | Array, " c"], qparams: QParams, x: Shaped[Array, "*s"]
+) -> Shaped[np.ndarray | Array, "*#s"]:
     """The entries of `qparams` as an array that broadcasts against x."""
     shape = [1] * x.ndim
     if qparams.axis is not None:
@@ -123,5 +136,8 @@ def _along(
     return values.reshape(shape)
 
 
-def _is_small(zero_point: Shaped[np.ndarray, " c"]) -> bool:
-    return bool(np.all(np.abs(zero_point) < 2**29))
+def _is_small(zero_point: Int64[np.ndarray | Array, " c"]) -> bool:
+    """Whether all zero points are known to be small."""
+    if isinstance(zero_point, np.ndarray):
+        return bool(np.all(np.abs(zero_point) < 2**29))
+    return False

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from jaxtyping import Array, Integer
 
 from emu.errors import ConfigError
 
@@ -65,6 +66,15 @@ INT8: Final = IntFormat(8)
 UINT8: Final = IntFormat(8, signed=False)
 INT16: Final = IntFormat(16)
 INT32: Final = IntFormat(32)
+
+
+# A zero point or a limit: known, or an argument of the compiled function.
+Number = int | Integer[Array, ""]
+
+
+def is_zero(number: Number) -> bool:
+    """Whether a number is known to be 0; of a traced one nothing is known."""
+    return isinstance(number, int) and number == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from emu.gate.suite import (
     case_model,
 )
 from emu.graph import Graph
-from emu.quantize import read_recipe
+from emu.quantize import open_recipe
 from emu.targets import find_target
 
 # Called with (case id, stage, done, all); stages are FP32, calibrate, integer, compare.
@@ -138,11 +138,12 @@ def _measure_float(
     tell: Stages,
 ) -> _Measured:
     """A float model and the program that is made of it."""
-    recipe = read_recipe(case_file(suite, case.recipe) if case.recipe else None)
+    file = open_recipe(case_file(suite, case.recipe) if case.recipe else None)
     target = find_target(case_file(suite, case.target or DEFAULT_TARGET))
     calibration = case_calibration(suite, case, entry)
     _require_disjoint(suite, case, find_dataset(calibration), dataset)
     size = case.batch_size
+    recipe = file.fit(graph, size)
     fp32 = evaluate_graph(graph, entry, dataset, size, tell("FP32"))
     integer = quantize_entry(
         entry, graph, target, recipe, calibration, size, tell("calibrate")

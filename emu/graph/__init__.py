@@ -2,6 +2,7 @@
 
 from emu.graph.builder import GraphBuilder as GraphBuilder
 from emu.graph.edges import with_real_edges as with_real_edges
+from emu.graph.fold import fold_constants as fold_constants
 from emu.graph.graph import (
     Golden as Golden,
     Graph as Graph,
@@ -14,6 +15,11 @@ from emu.graph.graph import (
     without_dead as without_dead,
 )
 from emu.graph.infer import infer as infer
+from emu.graph.numbers import (
+    Numbers as Numbers,
+    numbers_of as numbers_of,
+    structure as structure,
+)
 from emu.graph.serialize import (
     load_graph as load_graph,
     save_graph as save_graph,

@@ -8,6 +8,7 @@ import numpy as np
 
 from emu import ops
 from emu.graph.graph import Tensor
+from emu.ops.codebook import MAX_LEVELS
 from emu.ops.elementwise import MAX_SHIFT
 from emu.ops.interpolate import ENTRIES
 
@@ -57,6 +58,19 @@ def table_has_all_entries(
     return None if size == ENTRIES else f"{size} entries, expected {ENTRIES}"
 
 
+def indices_have_levels(
+    op: ops.Codebook,  # noqa: ARG001 - one signature for all rules
+    operands: list[Operand],
+) -> str | None:
+    """A codebook has at most 256 levels, and one for each index that is known."""
+    index, levels = operands
+    count = levels.shape[0] or 0
+    if not 1 <= count <= MAX_LEVELS:
+        return f"{count} levels, expected 1..{MAX_LEVELS}"
+    most = int(index.max(initial=0)) if isinstance(index, np.ndarray) else 0
+    return None if most < count else f"index {most} in a codebook of {count} levels"
+
+
 INTEGER_RULES: Final[Mapping[type[Any], Callable[[Any, list[Operand]], str | None]]] = (
     MappingProxyType(
         {
@@ -80,6 +94,7 @@ INTEGER_RULES: Final[Mapping[type[Any], Callable[[Any, list[Operand]], str | Non
             ops.Scatter: rows_of_one_dtype,
             ops.Negate: zero_points_in_dtype,
             ops.InterpolatedTable: table_has_all_entries,
+            ops.Codebook: indices_have_levels,
         }
     )
 )

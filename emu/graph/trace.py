@@ -8,6 +8,7 @@ from jax import Array
 from emu.errors import DataError
 from emu.fixedpoint import Carrier
 from emu.graph.graph import Graph
+from emu.graph.numbers import Numbers, with_numbers
 from emu.ops import KERNELS
 
 
@@ -16,13 +17,15 @@ def trace(
     constants: Mapping[str, Array],
     inputs: Mapping[str, Array],
     carriers: Mapping[str, Carrier] | None = None,
+    numbers: Mapping[str, Numbers] | None = None,
 ) -> dict[str, Array]:
     """Every tensor of the graph by name, inputs included.
 
     `carriers` names the carrier of accumulating nodes; without an entry they run on
-    int64, which is always exact. Under jit, what nobody reads is never computed.
+    int64, which is always exact. `numbers` replaces those of operators, by node name
+    (`numbers_of`). Under jit, what nobody reads is never computed.
     """
-    chosen = carriers or {}
+    chosen, given = carriers or {}, numbers or {}
     tensors = dict(inputs)
     for node in graph.nodes:
         operands = [
@@ -30,7 +33,8 @@ def trace(
             for name in node.inputs
         ]
         options = {"carrier": chosen[node.name]} if node.name in chosen else {}
-        tensors[node.output] = KERNELS[type(node.op)](node.op, *operands, **options)
+        op = with_numbers(node.op, given.get(node.name, {}))
+        tensors[node.output] = KERNELS[type(op)](op, *operands, **options)
     return tensors
 
 

@@ -8,6 +8,7 @@ from jax import Array
 
 from emu.ops import (
     activation,
+    codebook,
     conv,
     conv3d,
     dequantized,
@@ -47,6 +48,7 @@ from emu.ops.activation import (
     Table as Table,
     Tanh as Tanh,
 )
+from emu.ops.codebook import Codebook as Codebook
 from emu.ops.conv import (
     Conv as Conv,
     Conv2d as Conv2d,
@@ -201,6 +203,7 @@ Op = (
     | Clamp
     | Table
     | ChannelTable
+    | Codebook
     | BatchNormalization
     | MaxPool
     | AveragePool
@@ -301,6 +304,7 @@ _KERNELS: Final[Mapping[type[Op], Kernel]] = MappingProxyType(
         Clamp: activation.clamp,
         Table: activation.table,
         ChannelTable: activation.channel_table,
+        Codebook: codebook.codebook,
         BatchNormalization: normalization.batch_normalization,
         MaxPool: pool.max_pool,
         AveragePool: pool.average_pool,

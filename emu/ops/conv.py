@@ -14,6 +14,7 @@ from emu.fixedpoint import (
     Carrier,
     Register,
     exact_carrier,
+    is_zero,
     overflow_accumulator,
 )
 from emu.ops.sums import (
@@ -234,7 +235,7 @@ def depthwise_conv2d(
         pad_image(x, op.padding, op.x_zero_point), op.x_zero_point, carrier
     )
     weights = w.astype(dtype)
-    if op.w_zero_point:
+    if not is_zero(op.w_zero_point):
         weights = weights - jnp.asarray(op.w_zero_point, dtype)
     acc = _shifted_multiply_add(image, weights, op)
     by_output = weights.reshape(1, w.shape[0] * w.shape[1], 1, -1)

@@ -14,6 +14,7 @@ from emu.fixedpoint import (
     Rounding,
     apply_overflow,
     dequantize as dequantize_array,
+    is_zero,
     quantize as quantize_array,
     rescale as rescale_array,
     to_int64,
@@ -76,7 +77,7 @@ def rescale(
     same = x.dtype == jnp.int32 and op.x_left_shift == 0
     narrow = same or (bits < 32 and bits + 1 + op.x_left_shift <= 32)
     wide = x.astype(jnp.int32) if narrow else to_int64(x)
-    centred = wide - op.x_zero_point if op.x_zero_point else wide
+    centred = wide if is_zero(op.x_zero_point) else wide - op.x_zero_point
     if op.x_left_shift:
         centred = centred << op.x_left_shift
     scaled = rescale_array(centred, multiplier, shift, op.scheme, op.rounding, op.seed)

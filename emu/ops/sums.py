@@ -15,11 +15,13 @@ from jaxtyping import Array, Integer
 from emu.fixedpoint import (
     Accumulator,
     Carrier,
+    Number,
     Overflow,
     Register,
     Tiles,
     dot,
     exact_carrier,
+    is_zero,
     overflow_accumulator,
     products_per_addition,
     sequential_sums,
@@ -69,7 +71,7 @@ def sum_products(
     w, w_zero_point = centred(w, op.w_zero_point, carrier)
     acc = dot(x, w, carrier)
     acc = acc + fold_zero_point(bias, w, -2, x_zero_point, acc.dtype)
-    if w_zero_point:
+    if not is_zero(w_zero_point):
         moved = x.astype(acc.dtype) - jnp.asarray(x_zero_point, acc.dtype)
         sums = jnp.sum(moved, axis=-1, keepdims=True, dtype=acc.dtype)
         acc = acc - sums * jnp.asarray(w_zero_point, acc.dtype)
@@ -89,8 +91,8 @@ def watch_products(
 
 
 def centred(
-    x: Integer[Array, "*s"], zero_point: int, carrier: Carrier
-) -> tuple[Integer[Array, "*s"], int]:
+    x: Integer[Array, "*s"], zero_point: Number, carrier: Carrier
+) -> tuple[Integer[Array, "*s"], Number]:
     """The same values about another zero point, as operands of an exact dot.
 
     The carrier INT8 needs no bound on its partial sums: int8 stays, and uint8 moves
@@ -108,7 +110,7 @@ def fold_zero_point(
     bias: Integer[Array, "..."],
     w: Integer[Array, "*s"],
     axis: int,
-    x_zero_point: int,
+    x_zero_point: Number,
     dtype: np.dtype,
 ) -> Integer[Array, "..."]:
     """Bias minus zero point times the sum of the weights of each output."""
@@ -130,9 +132,11 @@ def order_of_products(axes: Axes, order: tuple[str, ...]) -> np.ndarray | None:
     return np.arange(math.prod(sizes)).reshape(sizes).transpose(wanted).ravel()
 
 
-def _subtracted(x: Integer[Array, "*s"], zero_point: int) -> Integer[Array, "*s"]:
+def _subtracted(x: Integer[Array, "*s"], zero_point: Number) -> Integer[Array, "*s"]:
     wide = x if x.dtype == jnp.int64 else x.astype(jnp.int32)
-    return wide - jnp.asarray(zero_point, wide.dtype) if zero_point else wide
+    if is_zero(zero_point):
+        return wide
+    return wide - jnp.asarray(zero_point, wide.dtype)
 
 
 def reach_of_products(x: np.dtype, w: np.dtype, products: int) -> int:

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Shaped
 
+from emu.fixedpoint import Number
+
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
@@ -38,7 +40,7 @@ def output_size(
 
 
 def pad_image(
-    x: Shaped[Array, "n h w c"], padding: Padding, value: float | int
+    x: Shaped[Array, "n h w c"], padding: Padding, value: float | Number
 ) -> Shaped[Array, "n ph pw c"]:
     """Surround every image with `value` (cast to the dtype of x, which must hold it).
 

@@ -34,7 +34,9 @@ from emu.quantize.parameters import (
     quantize_weights,
     to_integers,
 )
-from emu.quantize.recipe import Recipe, layer_settings
+from emu.quantize.recipe import Recipe, Settings, layer_settings
+from emu.quantize.recorded import NO_FACTORS, Factors, weights_of_scale
+from emu.quantize.weights import WeightMethod
 from emu.targets import ActivationFormat, Target
 
 
@@ -122,13 +124,44 @@ def edge_operator(form: Form, edge: ActivationFormat) -> Quantize:
     )
 
 
+def _weight_bits(settings: Settings, target: Target) -> int:
+    """Bits of a layer's weights: the target's, another width of it, or fewer."""
+    bits, held = settings.weight_bits or target.weight.bits, target.weight
+    if bits > held.bits and bits not in held.widths:
+        raise ConfigError(
+            f"weight_bits is {bits}; weights of {target.name} have at most "
+            f"{max(held.bits, *held.widths)}"
+        )
+    return bits
+
+
+def _refuse_choices(settings: Settings, target: Target) -> None:
+    """Raise ConfigError for a choice that fixed-point weights do not leave."""
+    if settings.weight_method not in (None, WeightMethod.MAX):
+        found = f"weight_method is {settings.weight_method.value!r}"
+    elif settings.weight_bits not in (None, target.weight.bits):
+        found = f"weight_bits is {settings.weight_bits}"
+    else:
+        return
+    raise ConfigError(f"{found}; {target.name} has weights of one fixed scale")
+
+
 class Calibrated:
-    """Parameters from observed ranges, a recipe and a target."""
+    """Parameters from observed ranges, a recipe and a target.
+
+    `factors` are taken as they are where they are stated.
+    """
 
     def __init__(
-        self, graph: Graph, calibration: Calibration, recipe: Recipe, target: Target
+        self,
+        graph: Graph,
+        calibration: Calibration,
+        recipe: Recipe,
+        target: Target,
+        factors: Factors = NO_FACTORS,
     ) -> None:
         """Nothing is computed before it is asked for."""
+        self.factors = factors
         self.graph = graph
         self.calibration = calibration
         self.target = target
@@ -139,6 +172,8 @@ class Calibrated:
     def _format(self, tensor: str) -> IntFormat:
         """The format of an activation: the width that its layer is given."""
         bits = self._stated_bits(tensor) or self.target.activation.bits
+        if tensor in self.factors.tensors:
+            bits = self.factors.tensors[tensor].bits
         return IntFormat(bits, self.target.activation.signed)
 
     def _stated_bits(self, tensor: str) -> int | None:
@@ -160,6 +195,9 @@ class Calibrated:
         fraction = self.target.activation.fraction_bits
         if fraction is not None:
             return self._fixed_point(fmt, fraction)
+        if tensor in self.factors.tensors:
+            stated = self.factors.tensors[tensor]
+            return Form(fmt, stated.qparams(fmt), self.target.activation.overflow)
         maker = self.makers.get(tensor)
         known = _KNOWN_RANGES.get(type(maker.op)) if maker else None
         if maker and isinstance(maker.op, Softmax) and fmt.bits > 8:
@@ -235,6 +273,7 @@ class Calibrated:
         bias = self.graph.constants[operands[1]] if len(operands) > 1 else None
         settings, form = self.settings[node.output], self.target.weight
         if form.fraction_bits is not None:
+            _refuse_choices(settings, self.target)
             return fixed_point_weights(
                 weights,
                 bias,
@@ -242,17 +281,21 @@ class Calibrated:
                 Form(IntFormat(form.bits), QParams((2.0**-form.fraction_bits,), (0,))),
                 form.rounding,
             )
+        accumulator = self.target.accumulator.of(x.format.bits)
+        bias_bits = min(self.target.bias.bits, accumulator.bits)
+        common = {"x_scale": x.scale, "narrow": form.narrow, "bias_bits": bias_bits}
         choice = settings.weights
         quantize = partial(
             quantize_weights,
-            x_scale=x.scale,
-            fmt=IntFormat(form.bits),
-            narrow=form.narrow,
+            fmt=IntFormat(_weight_bits(settings, self.target)),
             per_channel=choice == "per-channel" if choice else form.per_channel,
-            bias_bits=min(
-                self.target.bias.bits, self.target.accumulator.of(x.format.bits).bits
-            ),
+            style=settings.weight_style,
+            **common,
         )
+        levels = settings.weight_method is WeightMethod.NUQ
+        if node.name in self.factors.weights and not levels:
+            stated = self.factors.weights[node.name]
+            quantize = partial(weights_of_scale, stated=stated, **common)
         quantized = quantize(weights, bias)
         if settings.bias_correction:
             mean = self.calibration.means[source]

@@ -64,6 +64,7 @@ from emu.quantize.pointwise import (
     lower_softmax,
 )
 from emu.quantize.recipe import Recipe, check_recipe
+from emu.quantize.recorded import NO_FACTORS, Factors
 from emu.quantize.reductions import lower_mean, lower_total
 from emu.quantize.weighted import (
     lower_batch_product,
@@ -117,23 +118,29 @@ LOWERINGS: Final[Mapping[type[Op], Callable[[Lowering, Node], None]]] = (
 )
 
 
+# Where a program's provenance has the scales of weights, by layer.
+WEIGHT_SCALES: Final = "weight_scales"
+
+
 def quantize_graph(
     graph: Graph,
     calibration: Calibration,
     recipe: Recipe,
     target: Target,
     provenance: Mapping[str, object] | None = None,
+    *,
+    factors: Factors = NO_FACTORS,
 ) -> Graph:
     """The integer Graph that `target` runs for a float Graph.
 
     `calibration` holds the range of every float tensor and the mean sample of those
     that bias corrections need. Graph inputs and outputs stay float and keep their
-    names. `provenance` is added to the float graph's own. Raises ConfigError for a
-    recipe that does not fit the model, UnsupportedError for layers that can run
-    neither way.
+    names. `provenance` is added to the float graph's own. What `factors` states
+    needs no range. Raises ConfigError for a recipe that does not fit the model,
+    UnsupportedError for layers that can run neither way.
     """
     check_recipe(recipe, graph)
-    source = Calibrated(graph, calibration, recipe, target)
+    source = Calibrated(graph, calibration, recipe, target, factors)
     for node in graph.nodes:
         result = node.output
         precision = _precision(source, target, node, result)
@@ -146,9 +153,8 @@ def quantize_graph(
         )
     state = lower(graph, source, target)
     outputs = tuple(state.real(name) for name in graph.outputs)
-    return verify(
-        state.builder.build(outputs, {**graph.provenance, **(provenance or {})})
-    )
+    record = {WEIGHT_SCALES: state.weight_scales, **(provenance or {})}
+    return verify(state.builder.build(outputs, {**graph.provenance, **record}))
 
 
 def lower(graph: Graph, source: Source, target: Target) -> Lowering:
@@ -175,6 +181,7 @@ def lower(graph: Graph, source: Source, target: Target) -> Lowering:
 def _lower_layer(state: Lowering, node: Node) -> None:
     """One layer to integers; whatever it cannot be is said with its name."""
     try:
+        state.choose_target(node)
         LOWERINGS[type(node.op)](state, node)
     except EmuError as error:
         if error.where is None:

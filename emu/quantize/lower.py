@@ -28,7 +28,7 @@ from emu.ops import (
 from emu.quantize.forms import Source
 from emu.quantize.fusion import activations_after
 from emu.quantize.parameters import Form, to_integers
-from emu.targets import ScaleProduct, Target
+from emu.targets import ScaleProduct, Target, find_target
 
 _TO_HALF: Final = FloatCast(dtype=FloatType.FLOAT16)
 _TO_SINGLE: Final = FloatCast(dtype=FloatType.FLOAT32)
@@ -41,13 +41,16 @@ class Lowering:
         """Prepare; the graph inputs exist as reals, or as integers if so stated."""
         self.graph = graph
         self.source = source
-        self.target = target
+        self.narrow = self.wide = self.target = target
+        if target.operators.wide:
+            self.wide = find_target(target.operators.wide)
         self.builder = GraphBuilder(graph.name)
         self.fused = fused_activations(graph, source)
         self.reals: dict[str, str] = {}
         self.halves: dict[str, str] = {}
         self.integers: dict[str, str] = {}
         self.constant_forms: dict[str, Form] = {}
+        self.weight_scales: dict[str, object] = {}
         for name in graph.inputs:
             stated = source.integer_input(name)
             known = self.reals if stated is None else self.integers
@@ -59,6 +62,15 @@ class Lowering:
         return (
             self.fused[node.output].output if node.output in self.fused else node.output
         )
+
+    def choose_target(self, node: Node) -> None:
+        """Let `target` be the one that computes a layer: it depends on the widths."""
+        forms = [self.source.form(self.result(node))]
+        forms += [
+            self.form(self.integers[x]) for x in node.inputs if x in self.integers
+        ]
+        is_wide = any(form.format.bits > 8 for form in forms)
+        self.target = self.wide if is_wide else self.narrow
 
     def accumulator(self, *operands: Form) -> Accumulator:
         """The accumulator for activations of these forms."""

@@ -1,6 +1,7 @@
 """Scales and zero points from ranges; integer weights and biases from float ones."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,15 @@ from emu.fixedpoint import (
     Rounding,
     round_float,
 )
+from emu.quantize.weights import (
+    WeightMethod,
+    WeightStyle,
+    cluster,
+    largest_scale,
+    least_error_scale,
+)
+
+DEFAULT_STYLE: Final = WeightStyle()
 
 # Scales below this mean that a tensor is all zeros (AMCT uses the same bound).
 _SMALLEST_SCALE = float(np.finfo(np.float32).eps)
@@ -94,12 +104,16 @@ class QuantizedWeights:
 
     real weight = (integer - zero_point) * scale[co];
     real bias = integer * x_scale * scale[co]. One scale stands for all channels.
+    With `levels`, ascending, every weight is one of them: it is stored as their index.
+    `format` is what the integers fill, if that is known.
     """
 
     weights: Integer[np.ndarray, "..."]
     bias: Int[np.ndarray, " co"]
     scale: Float64[np.ndarray, " #co"]
     zero_point: int = 0
+    levels: Int[np.ndarray, " k"] | None = None
+    format: IntFormat | None = None
 
 
 def quantize_weights(
@@ -111,33 +125,43 @@ def quantize_weights(
     narrow: bool,
     per_channel: bool,
     bias_bits: int,
+    style: WeightStyle = DEFAULT_STYLE,
 ) -> QuantizedWeights:
     """Symmetric weights with the output channel on the last axis.
 
-    scale = max|w| / max, per output channel or for all. Where the bias would not fit
-    `bias_bits` the scale of that channel is widened until it takes at most half of
-    them, so that no bias saturates (the product keeps room to grow).
+    One scale per output channel or one for all, chosen by the method of the style.
+    Where the bias would not fit `bias_bits` the scale of that channel is widened until
+    it takes at most half of them, so that no bias saturates (the product keeps room to
+    grow). Raises ConfigError for a style that the format cannot have.
     """
     co = weights.shape[-1]
-    wide = weights.astype(np.float64)
     reals = np.zeros(co) if bias is None else bias.astype(np.float64)
-    magnitude = np.abs(wide).reshape(-1, co).max(axis=0)
-    if not per_channel:
-        magnitude = np.full(co, magnitude.max())
-    scale = magnitude / fmt.max
     smallest = np.abs(reals) / (x_scale * 2.0 ** (bias_bits - 2))
+    columns = weights.astype(np.float64).reshape(-1, co)
     if not per_channel:
-        smallest = np.full(co, smallest.max())
-    scale = np.maximum(scale, smallest)
+        columns, smallest = columns.reshape(-1, 1), smallest.max(keepdims=True)
+    search = least_error_scale if style.method is WeightMethod.MSE else largest_scale
+    scale = np.maximum(search(columns, fmt, narrow=narrow), smallest)
     # All zeros (or next to nothing): any scale will do.
     scale = np.where(scale > np.finfo(np.float32).tiny, scale, 1.0)
     scale = scale.astype(np.float32).astype(np.float64)
     low = -fmt.max if narrow else fmt.min
-    integers = np.clip(np.rint(wide / scale), low, fmt.max).astype(fmt.dtype)
+    levels = None
+    if style.method is WeightMethod.NUQ:
+        steps, grid = style.steps(fmt, narrow=narrow), np.arange(low, fmt.max + 1)
+        rounds = style.num_of_iteration
+        found = cluster(columns, scale, smallest, grid, steps, rounds)
+        integers, scale = found.integers, found.scale
+        levels = found.levels.astype(fmt.dtype)
+    else:
+        integers = np.clip(np.rint(columns / scale), low, fmt.max)
+    scale = np.broadcast_to(scale, co).copy()
     return QuantizedWeights(
-        weights=integers,
+        weights=integers.astype(fmt.dtype).reshape(weights.shape),
         bias=np.rint(reals / (x_scale * scale)).astype(np.int32),
         scale=scale,
+        levels=levels,
+        format=fmt,
     )
 
 
@@ -155,4 +179,5 @@ def fixed_point_weights(
         weights=to_integers(weights, form.qparams, form.format, rounding),
         bias=to_integers(reals, products, INT32, rounding),
         scale=np.array([form.scale]),
+        format=form.format,
     )

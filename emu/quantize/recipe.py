@@ -2,15 +2,24 @@
 
     exclude = ["fc"]                  layers that do not run on integers, by node name
 
-    [global]                          every layer
-    method = "percentile"             minmax (default) or percentile
-    percentile = 99.99
+    batch_count = 50                  only the first so many calibration samples count
 
+    [global]                          every layer
+    method = "percentile"             range of its result, one of: minmax (default),
+                                      ema, percentile, mse, kl, symkl, jsd, ifmr, hfmg
+    percentile = 99.99                parameters of a method: those of
+                                      emu.calibrate.Observation, by their names
     bias_correction = true            take the mean error of the rounded weights,
                                       over the calibration samples, out of the bias
 
     [op.Conv]                         every Conv
-    weights = "per-tensor"
+    weights = "per-tensor"            or per-channel
+    weight_method = "nuq"             max (default), mse, or nuq: few levels, an index
+    num_steps = 32                    nuq: levels that are kept (default 32)
+    num_of_iteration = 10             nuq: rounds of the search (default 10)
+    weight_bits = 7                   at most the target's
+    migration_strength = 0.5          0.2 to 0.8: balance the layer's input with its
+                                      weights, channel by channel
 
     [layer."stem/conv"]               one node
     activation = "symmetric"
@@ -24,9 +33,9 @@ layer's settings where it has none of its own.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from emu.calibrate import Method, Observation
 from emu.config import Config, nearest, read_toml
@@ -34,6 +43,31 @@ from emu.errors import ConfigError
 from emu.graph import Graph
 from emu.ops import Conv, Gemm
 from emu.quantize.fusion import RESCALING, activations_after
+from emu.quantize.weights import WeightMethod, WeightStyle
+from emu.targets import Target
+
+# AMCT's word for the share that its documents advise for detection networks.
+_PERCENTILE_MID: Final = 0.99999
+_PARAMETERS: Final = (
+    "method",
+    "percentile",
+    "smoothing",
+    "bin",
+    "start_ratio",
+    "end_ratio",
+    "step_ratio",
+    "max_percentile",
+    "min_percentile",
+    "num_of_bins",
+)
+
+
+def _share(value: Any) -> Any:  # noqa: ANN401 - whatever the file says
+    return _PERCENTILE_MID if value == "PERCENTILE_MID" else value
+
+
+Ratio = Annotated[float, Field(gt=0, le=4)]
+Share = Annotated[float, Field(gt=0.5, le=1), BeforeValidator(_share)]
 
 
 class Settings(Config):
@@ -41,17 +75,41 @@ class Settings(Config):
 
     method: Method | None = None
     percentile: Annotated[float, Field(gt=50, le=100)] | None = None
+    smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
+    bin: Annotated[int, Field(ge=100, le=250)] | None = None
+    start_ratio: Ratio | None = None
+    end_ratio: Ratio | None = None
+    step_ratio: Ratio | None = None
+    max_percentile: Share | None = None
+    min_percentile: Share | None = None
+    num_of_bins: Literal[1024, 2048, 4096, 8192] | None = None
     activation: Literal["symmetric", "asymmetric"] | None = None
     weights: Literal["per-channel", "per-tensor"] | None = None
     activation_bits: Annotated[int, Field(ge=2, le=16)] | None = None
     execute: Literal["integer", "float", "float16", "float32"] | None = None
     bias_correction: bool | None = None
+    weight_method: WeightMethod | None = None
+    weight_bits: Annotated[int, Field(ge=2, le=16)] | None = None
+    num_steps: Annotated[int, Field(ge=2, le=256)] | None = None
+    num_of_iteration: Annotated[int, Field(ge=0, le=1000)] | None = None
+    migration_strength: Annotated[float, Field(ge=0.2, le=0.8)] | None = None
+
+    @property
+    def weight_style(self) -> WeightStyle:
+        """How weights become integers."""
+        given: dict[str, Any] = {
+            "method": self.weight_method,
+            "num_steps": self.num_steps,
+            "num_of_iteration": self.num_of_iteration,
+        }
+        return WeightStyle(**{k: v for k, v in given.items() if v is not None})
 
 
 class Recipe(Config):
     """A whole recipe; the empty one takes the target's defaults."""
 
     exclude: tuple[str, ...] = ()
+    batch_count: Annotated[int, Field(ge=1)] | None = None
     everywhere: Settings = Field(default=Settings(), alias="global")
     op: dict[str, Settings] = Field(default_factory=dict)
     layer: dict[str, Settings] = Field(default_factory=dict)
@@ -112,16 +170,31 @@ def layer_settings(recipe: Recipe, graph: Graph) -> dict[str, Settings]:
     return found
 
 
-def observations(recipe: Recipe, graph: Graph) -> dict[str, Observation]:
-    """How calibration is to observe each tensor of a float Graph."""
-    default = Observation()
+def observations(
+    recipe: Recipe, graph: Graph, target: Target
+) -> dict[str, Observation]:
+    """How calibration is to observe each tensor of a float Graph.
+
+    Raises ConfigError for parameters that do not fit together, naming the layer.
+    """
+    layers = {node.output: node.name for node in graph.nodes}
     return {
-        name: Observation(
-            method=settings.method or default.method,
-            percentile=settings.percentile or default.percentile,
-        )
+        name: _observation(settings, target, layers.get(name, name))
         for name, settings in layer_settings(recipe, graph).items()
     }
+
+
+def _observation(settings: Settings, target: Target, layer: str) -> Observation:
+    said = settings.model_dump(include=set(_PARAMETERS), exclude_none=True)
+    choice, edge = settings.activation, target.activation
+    bits = settings.activation_bits or edge.bits
+    symmetric = choice == "symmetric" if choice else edge.is_symmetric(bits)
+    try:
+        return Observation(**said, bits=bits, symmetric=symmetric)
+    except ConfigError as error:
+        raise ConfigError(
+            error.message, where=f"recipe: settings of layer {layer!r}"
+        ) from error
 
 
 def averaged(recipe: Recipe, graph: Graph) -> tuple[str, ...]:
@@ -135,3 +208,14 @@ def averaged(recipe: Recipe, graph: Graph) -> tuple[str, ...]:
             and settings[node.output].bias_correction
         )
     )
+
+
+def strengths(recipe: Recipe, graph: Graph) -> dict[str, float]:
+    """Migration strength of the layers whose input is to be balanced, by node name."""
+    settings = layer_settings(recipe, graph)
+    found = {
+        node.name: settings[node.output].migration_strength
+        for node in graph.nodes
+        if isinstance(node.op, Conv | Gemm) and settings[node.output].execute != "float"
+    }
+    return {name: strength for name, strength in found.items() if strength}

@@ -36,7 +36,7 @@ from emu.ops import (
     Transpose,
 )
 from emu.quantize.forms import edge_operator
-from emu.quantize.layers import lower
+from emu.quantize.layers import WEIGHT_SCALES, lower
 from emu.quantize.parameters import Form, QuantizedWeights
 from emu.targets import ActivationFormat, Target
 
@@ -196,7 +196,11 @@ def lower_stated(
         state.integer(name, name) if whole else state.real(name)
         for name, _, whole in stated.outputs
     )
-    record = {"target": target.model_dump(mode="json"), **(provenance or {})}
+    record = {
+        "target": target.model_dump(mode="json"),
+        WEIGHT_SCALES: state.weight_scales,
+        **(provenance or {}),
+    }
     return verify(state.builder.build(outputs, {**graph.provenance, **record}))
 
 

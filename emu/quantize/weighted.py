@@ -8,6 +8,7 @@ import numpy as np
 from emu.graph import Node
 from emu.ops import (
     BatchMatMul,
+    Codebook,
     Conv,
     Conv2d,
     ConvTranspose,
@@ -71,9 +72,14 @@ def _accumulate(
 ) -> None:
     """The sum of products and what follows it."""
     result = state.result(node)
+    fmt = quantized.format
+    state.weight_scales[node.name] = {
+        "scale": quantized.scale.tolist(),
+        "bits": fmt.bits if fmt else 8 * quantized.weights.itemsize,
+    }
     operands = (
         x,
-        state.builder.constant(f"{result}:weights", quantized.weights),
+        _weights(state, node, quantized),
         state.builder.constant(f"{result}:bias", quantized.bias),
     )
     acc = state.scratch(op, operands, node, "acc")
@@ -83,6 +89,21 @@ def _accumulate(
     per_tensor = bool(np.all(scale == scale[0]))
     factor = scale[:1] if per_tensor else scale
     state.rescaled(node, acc, factor, form, operand=operand)
+
+
+def _weights(state: Lowering, node: Node, quantized: QuantizedWeights) -> str:
+    """The integer weights: a constant, or what a codebook makes of one."""
+    name, levels = f"{state.result(node)}:weights", quantized.levels
+    if levels is None:
+        return state.builder.constant(name, quantized.weights)
+    index = np.searchsorted(levels, quantized.weights).astype(np.uint8)
+    operands = (
+        state.builder.constant(f"{name}:index", index),
+        state.builder.constant(f"{name}:levels", levels),
+    )
+    return state.builder.add(
+        Codebook(), operands, name, layer=node.name, format=quantized.format
+    )
 
 
 def _sum_of_products(

@@ -7,7 +7,13 @@ from rich.table import Table
 from rich.text import Text
 
 from emu.evaluate.inspection import Inspection, LayerInfo, Runs, TensorInfo
-from emu.report.numbers import bytes_text, count_text, name_text, shape_text
+from emu.report.numbers import (
+    bytes_text,
+    compression_text,
+    count_text,
+    name_text,
+    shape_text,
+)
 from emu.report.shares import share_text
 
 # Columns for a layer's name; the figures beside it must not give way.
@@ -91,11 +97,14 @@ def _sums(layer: LayerInfo) -> list[Text]:
 
 def _totals(found: Inspection) -> Text:
     largest = found.largest
+    smaller = ""
+    if found.compression.compressed:
+        smaller = f"\nweights {compression_text(found.compression)}"
     return Text(
         f"{len(found.layers)} layers, {found.macs:,} MACs a sample, "
         f"{found.parameters:,} parameters ({bytes_text(found.constant_bytes)})\n"
         f"{found.tensors} tensors, the largest {_described(largest, _LARGEST)}"
-        + (f"\nMACs {share_text(found.shares)}" if found.shares else "")
+        f"{smaller}" + (f"\nMACs {share_text(found.shares)}" if found.shares else "")
     )
 
 

@@ -1,5 +1,7 @@
 """Numbers and names as text for people."""
 
+from emu.evaluate.compression import Compression
+
 
 def count_text(count: int) -> str:
     """A count with thousands separated; nothing for none."""
@@ -33,3 +35,13 @@ def name_text(name: str, width: int) -> str:
     first, joined, _ = name.partition(";")
     text = f"{first};…" if joined else first
     return text if len(text) <= width else "…" + text[1 - width :]
+
+
+def compression_text(found: Compression) -> str:
+    """By how much codebooks make weights smaller, and in how many layers."""
+    counts = sorted({layer.steps for layer in found.compressed if layer.steps})
+    return (
+        f"{found.ratio:.2f}x smaller: {found.weight_bits:,} bits to "
+        f"{found.stored_bits:,}; {len(found.compressed)} of {len(found.layers)} layers "
+        f"hold indices of {' or '.join(map(str, counts))} levels"
+    )

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from emu.evaluate.inspection import Inspection, Runs
 from emu.graph import Graph, mac_shares
-from emu.report.numbers import bytes_text
+from emu.report.numbers import bytes_text, compression_text
 from emu.report.shares import share_text
 
 
@@ -27,6 +27,8 @@ def program_json(
         "layers_float": len(found.running(Runs.FLOAT)),
         **mac_shares(graph).to_json(),
         "calibration": calibration,
+        "weight_compression": found.compression.to_json(),
+        "balancing": graph.provenance.get("balancing"),
     }
 
 
@@ -48,6 +50,10 @@ def render_program(found: Inspection, graph: Graph, file: Path) -> RenderableTyp
         grid.add_row("", Text(f"{len(some)} in {dtype}: {names}"))
     if found.shares:
         grid.add_row("MACs", Text(share_text(found.shares)))
+    if found.compression.compressed:
+        grid.add_row("weights", Text(compression_text(found.compression)))
+    for row in _balancing(graph):
+        grid.add_row("balancing", Text(row))
     at_risk = sum(
         bool(layer.sums and layer.sums.can_overflow) for layer in found.layers
     )
@@ -55,3 +61,13 @@ def render_program(found: Inspection, graph: Graph, file: Path) -> RenderableTyp
         grid.add_row("accumulators", Text(f"{at_risk} could overflow", "red"))
     written = Text.assemble((str(file), "bold"), f"  {bytes_text(file.stat().st_size)}")
     return Group(written, grid)
+
+
+def _balancing(graph: Graph) -> list[str]:
+    """Which layers are balanced with the ones before them, and why others are not."""
+    record = graph.provenance.get("balancing")
+    if not isinstance(record, dict):
+        return []
+    names = ", ".join(record["layers"]) or "none"
+    rows = [f"{len(record['layers'])} layers: {names}"]
+    return rows + [f"not {name}: {why}" for name, why in record["left"].items()]

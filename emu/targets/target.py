@@ -1,5 +1,6 @@
 """Target: an accelerator as data, one TOML each; consulted only while lowering."""
 
+from collections.abc import Iterable
 from enum import Enum
 from importlib import resources
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from emu.config import Config, nearest, read_toml
+from emu.config import Config, as_value_error, nearest, read_toml
 from emu.errors import MissingError
 from emu.fixedpoint import (
     Accumulator,
@@ -108,8 +109,9 @@ class AccumulatorFormat(Config):
 
     @model_validator(mode="after")
     def _is_an_accumulator(self) -> "AccumulatorFormat":
-        for bits in (8, 16):
-            self.of(bits)
+        with as_value_error():
+            for bits in (8, 16):
+                self.of(bits)
         return self
 
     def of(self, bits: int) -> Accumulator:
@@ -137,14 +139,23 @@ class ScaleProduct(Enum):
 
 
 class LayerRescale(Config):
-    """What one kind of layer does otherwise."""
+    """What one kind of layer does otherwise; `wide_scheme` as in RescaleFormat."""
 
     scheme: RescaleScheme | None = None
+    wide_scheme: RescaleScheme | None = None
     product: ScaleProduct | None = None
 
 
 # Layers that sum products, by the names of `RescaleFormat.layer`.
 _SUMS_OF_PRODUCTS: Final = ("Conv", "GroupedConv", "ConvTranspose", "Gemm", "BatchGemm")
+
+
+def _check_layers(names: Iterable[str], *more: str) -> None:
+    """Raise ValueError for what is no operator, nor one of `more`."""
+    known = sorted({op.__name__ for op in KERNELS} | set(more))
+    for name in names:
+        if name not in known:
+            raise ValueError(f"no layer {name!r}{nearest(name, known)}")
 
 
 class RescaleFormat(Config):
@@ -166,10 +177,7 @@ class RescaleFormat(Config):
     @field_validator("layer")
     @classmethod
     def _names_layers(cls, layer: dict[str, LayerRescale]) -> dict[str, LayerRescale]:
-        known = sorted({op.__name__ for op in KERNELS} | {"GroupedConv"})
-        for name in layer:
-            if name not in known:
-                raise ValueError(f"no layer {name!r}{nearest(name, known)}")
+        _check_layers(layer, "GroupedConv")
         return layer
 
     def of(self, layer: str, fmt: IntFormat) -> tuple[RescaleScheme, ScaleProduct]:
@@ -177,8 +185,9 @@ class RescaleFormat(Config):
         special = self.layer.get(layer, LayerRescale())
         product = None if fmt.signed else self.unsigned_product
         scheme = special.scheme or self.scheme
-        if fmt.bits > 8 and self.wide_scheme and layer in _SUMS_OF_PRODUCTS:
-            scheme = self.wide_scheme
+        wide = special.wide_scheme or self.wide_scheme
+        if fmt.bits > 8 and wide and layer in _SUMS_OF_PRODUCTS:
+            scheme = wide
         return scheme, special.product or product or self.product
 
 
@@ -212,14 +221,29 @@ class Kernels(Config):
 class Operators(Config):
     """Which layers the integer datapath does not run, and how others run them.
 
-    `precision` is that of the layers in `float`, `excluded` that of layers which a
-    recipe takes from the integer datapath. float16: operands and results are float16
-    numbers, sums of products are float32.
+    `float` layers are computed on reals of `precision`, layers that a recipe takes
+    from the integer datapath on those of `excluded`. float16: operands and results are
+    float16 numbers, sums of products are float32. Layers that read or make integers of
+    more than 8 bits are computed as the target `wide` does, by default this one.
     """
 
     float: tuple[str, ...] = ()
     precision: FloatType = FloatType.FLOAT32
     excluded: FloatType = FloatType.FLOAT16
+    wide: str | None = None
+
+    @field_validator("float")
+    @classmethod
+    def _names_layers(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
+        _check_layers(layers)
+        return layers
+
+    @field_validator("wide")
+    @classmethod
+    def _names_a_target(cls, name: str | None) -> str | None:
+        if name is not None and name not in target_names():
+            raise ValueError(f"no target {name!r}{nearest(name, target_names())}")
+        return name
 
 
 class Target(Config):

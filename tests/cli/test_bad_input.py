@@ -76,6 +76,45 @@ def test_a_calibration_set_with_nan_names_the_sample(optimize, tiny, tmp_path):
     assert error["kind"] == "data"
 
 
+def test_an_empty_calibration_set(optimize, tiny, tmp_path):
+    np.savez(tmp_path / "none.npz", x=np.zeros((0, 2, 4, 4), np.float32))
+    line, error = optimize(tiny[0], *TARGET, "--calib", "none.npz")
+    assert "holds no samples" in line
+    assert error["kind"] == "data"
+
+
+def test_a_calibration_set_of_zeros(optimize, tiny, tmp_path):
+    np.savez(tmp_path / "zeros.npz", x=np.zeros((5, 2, 4, 4), np.float32))
+    line, error = optimize(tiny[0], *TARGET, "--calib", "zeros.npz")
+    assert line == "error: calibration: all 5 samples are zeros throughout\n"
+    assert error["kind"] == "data"
+
+
+def test_fewer_calibration_samples_than_a_recipe_wants(optimize, tiny, tmp_path):
+    model, data = tiny
+    (tmp_path / "r.toml").write_text("batch_count = 50\n")
+    recipe = ("--calib", data, "--recipe", "r.toml")
+    line, error = optimize(model, *TARGET, *recipe)
+    assert "found 12 samples, expected 50 as batch_count says" in line
+    assert error["kind"] == "data"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bin = 99", "r.toml: line 2: global.bin: found 99; "),
+        ("start_ratio = -0.7", "r.toml: line 2: global.start_ratio: found -0.7; "),
+        ("end_ratio = 0.6", "start_ratio 0.7 must be smaller than end_ratio 0.6"),
+    ],
+)
+def test_search_parameters_out_of_range(text, expected, optimize, tiny, tmp_path):
+    model, data = tiny
+    (tmp_path / "r.toml").write_text(f"[global]\n{text}\n")
+    line, error = optimize(model, *TARGET, "--calib", data, "--recipe", "r.toml")
+    assert expected in line
+    assert error["kind"] == "config"
+
+
 @pytest.mark.parametrize("shape", [(12, 4, 4), (12, 2, 4, 5)])
 def test_calibration_samples_of_another_shape(shape, optimize, tiny, tmp_path):
     np.savez(tmp_path / "other.npz", x=np.zeros(shape, np.float32))

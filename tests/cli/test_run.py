@@ -5,6 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
+from emu.graph import load_graph
+
 TARGET = ("--target", "generic-int8")
 BATCH = ("--batch", "4")
 
@@ -25,6 +27,28 @@ def test_optimize_writes_a_program_and_says_what_it_is(emu, tiny, tmp_path):
     assert "1 in float32: softmax (Softmax)" in shown.out
     assert "100% on integers (a8w8)" in shown.out
     assert output.read_bytes() == first
+
+
+@pytest.mark.parametrize("method", ["ema", "mse", "kl", "ifmr", "hfmg"])
+def test_a_recipe_chooses_the_method_and_how_many_samples_count(
+    method, emu, tiny, tmp_path
+):
+    model, data = tiny
+    recipe = tmp_path / "recipe.toml"
+    arguments = ("optimize", model, *TARGET, *BATCH, "-o", "f.emu", "--recipe", recipe)
+    recipe.write_text(f'batch_count = 6\n[global]\nmethod = "{method}"\n')
+    made = emu(*arguments, "--calib", data, "--json").json
+    assert made["calibration"]["samples"] == 6
+    first = load_graph("f.emu")
+    # The same samples named otherwise: the same program.
+    recipe.write_text(f'[global]\nmethod = "{method}"\n')
+    assert emu(*arguments, "--calib", f"{data}[:6]").code == 0
+    again = load_graph("f.emu")
+    assert again.nodes == first.nodes
+    assert again.provenance["calibration"] == {
+        **made["calibration"],
+        "data": f"{data}[:6]",
+    }
 
 
 def test_a_recipe_keeps_a_layer_in_float(emu, tiny, tmp_path):

@@ -16,7 +16,9 @@ QPARAMS = QParams(scale=(0.5,), zero_point=(-3,))
 def lowered(graph, target="generic-int8"):
     """The integer program of a float graph, calibrated on random images."""
     recipe = Recipe()
-    calibration = calibrate(graph, [images(graph, 16)], observations(recipe, graph))
+    calibration = calibrate(
+        graph, [images(graph, 16)], observations(recipe, graph, find_target(target))
+    )
     return quantize_graph(graph, calibration, recipe, find_target(target))
 
 

@@ -43,6 +43,16 @@ BROKEN = {
         [SHORTS, np.zeros(256, np.int16)],
         "256 entries, expected 513",
     ),
+    "an index without a level": (
+        ops.Codebook(),
+        [np.array([0, 3], np.uint8), np.zeros(3, np.int8)],
+        "index 3 in a codebook of 3 levels",
+    ),
+    "more levels than a byte counts": (
+        ops.Codebook(),
+        [BYTES, np.zeros(257, np.int16)],
+        "257 levels, expected 1..256",
+    ),
     "an average's other zero point": (
         ops.AvgPool2d(kernel=(1, 1), x_zero_point=-129),
         [BYTES],
@@ -58,6 +68,7 @@ SOUND = [
     (ops.Scatter(), [BYTES, ROWS, BYTES]),
     (ops.Negate(x_zero_point=-128, zero_point=127), [BYTES]),
     (ops.InterpolatedTable(), [SHORTS, np.zeros(513, np.int16)]),
+    (ops.Codebook(), [np.array([0, 2], np.uint8), np.zeros(3, np.int8)]),
     (ops.AvgPool2d(kernel=(1, 1), zero_point=5, x_zero_point=-128), [BYTES]),
 ]
 

@@ -203,7 +203,20 @@ INTERPOLATIONS: Final = [
     )
 ]  # fmt: skip
 
+CODEBOOKS: Final = [
+    Case(
+        name=f"{count}-{dtype}",
+        op=ops.Codebook(),
+        operands=(
+            Operand(shape=(2, 3, 4), dtype="uint8", low=0, high=count - 1),
+            weight(count, dtype=dtype, high=high),
+        ),
+    )
+    for count, dtype, high in [(5, "int8", 127), (1, "int8", 127), (256, "int16", 9999)]
+]
+
 INTEGERS: Final = (
+    *CODEBOOKS,
     *COMPARISONS,
     *BOOLEANS,
     *BITS,

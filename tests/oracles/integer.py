@@ -189,7 +189,13 @@ def resize2d(op: ops.Resize2d, x: Array) -> Array:
     return np.array(result).astype(dtype).transpose(2, 0, 1, 3)
 
 
+def codebook(op: ops.Codebook, index: Array, levels: Array) -> Array:
+    found = [levels[int(i)] for i in index.flat]
+    return np.array(found, levels.dtype).reshape(index.shape)
+
+
 OPS: Final[dict[type[ops.Op], Callable[..., Array]]] = {
+    ops.Codebook: codebook,
     ops.Equal: _comparison(lambda a, b: a == b),
     ops.Greater: _comparison(lambda a, b: a > b),
     ops.GreaterEqual: _comparison(lambda a, b: a >= b),

@@ -40,7 +40,7 @@ def test_the_mean_of_every_channel_is_restored():
 def quantized(graph: Graph, **settings) -> Graph:
     recipe = Recipe.model_validate({"global": settings})
     x = images(graph, 20) + 1
-    return quantize_model(graph, [x[:12], x[12:]], recipe, TARGET)
+    return quantize_model(graph, lambda: [x[:12], x[12:]], recipe, TARGET)
 
 
 def test_only_biases_change_and_only_if_asked_for():

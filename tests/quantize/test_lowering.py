@@ -28,7 +28,9 @@ TARGET = find_target("generic-int8")
 
 def lowered(graph, *, target=TARGET, count=16, everywhere=None, exclude=()):
     plan = Recipe.model_validate({"global": everywhere or {}, "exclude": exclude})
-    calibration = calibrate(graph, [images(graph, count)], observations(plan, graph))
+    calibration = calibrate(
+        graph, [images(graph, count)], observations(plan, graph, target)
+    )
     return quantize_graph(graph, calibration, plan, target)
 
 

@@ -2,11 +2,14 @@
 
 import pytest
 
-from emu.calibrate import Method
+from emu.calibrate import Method, Observation
 from emu.errors import ConfigError
 from emu.quantize import check_recipe, observations, read_recipe
 from emu.quantize.recipe import layer_settings
+from emu.targets import find_target
 from tests.zoo import two_convs
+
+TARGET = find_target("generic-int8")
 
 
 def recipe(tmp_path, text):
@@ -69,10 +72,56 @@ def test_an_activation_that_ends_a_layer_has_its_settings_but_its_own_win(tmp_pa
 
 def test_observations_follow_the_layer_that_makes_a_tensor(tmp_path):
     text = '[op.Input]\nmethod = "percentile"\n[layer.second]\nmethod = "percentile"\n'
-    found = observations(recipe(tmp_path, text), two_convs())
+    found = observations(recipe(tmp_path, text), two_convs(), TARGET)
     assert found["x"].method is Method.PERCENTILE
     assert found["second"].method is Method.PERCENTILE
     assert found["first"].method is Method.MINMAX
+
+
+def test_parameters_of_methods_reach_the_observation(tmp_path):
+    text = """
+        [global]
+        method = "kl"
+        max_percentile = "PERCENTILE_MID"
+        bin = 200
+        [layer.second]
+        method = "ifmr"
+        start_ratio = 0.3
+        end_ratio = 1.7
+        activation = "symmetric"
+        [op.Input]
+        method = "hfmg"
+        num_of_bins = 1024
+    """
+    found = observations(recipe(tmp_path, text), two_convs(), TARGET)
+    assert found["first"] == Observation(Method.KL, bin=200, max_percentile=0.99999)
+    assert found["x"].num_of_bins == 1024
+    second = found["second"]
+    assert (second.method, second.start_ratio, second.end_ratio) == (
+        Method.IFMR,
+        0.3,
+        1.7,
+    )
+    assert (second.symmetric, found["first"].symmetric) == (True, False)
+
+
+def test_observations_know_the_integers_of_the_target(tmp_path):
+    ascend = find_target("ascend-310")
+    wide = ascend.model_copy(
+        update={
+            "activation": ascend.activation.model_copy(
+                update={"bits": 16, "symmetric": True}
+            )
+        }
+    )
+    for found in observations(recipe(tmp_path, ""), two_convs(), wide).values():
+        assert (found.bits, found.symmetric) == (16, True)
+
+
+def test_parameters_that_do_not_fit_together_name_the_layer(tmp_path):
+    text = "[global]\nstart_ratio = 1.2\n[layer.second]\nend_ratio = 1.1\n"
+    with pytest.raises(ConfigError, match=r"layer 'second': start_ratio 1.2 must be"):
+        observations(recipe(tmp_path, text), two_convs(), TARGET)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +145,12 @@ def test_names_that_the_model_lacks_are_refused(tmp_path, text, message):
         ("[global]\npercentile = 12", r"line 2: global.percentile: found 12"),
         ('[global]\nexecute = "half"', r"line 2: global.execute: found 'half'"),
         ("[global]\nactivation_bits = 17", r"line 2: global.activation_bits: found 17"),
+        ("[global]\nbin = 300", r"line 2: global.bin: found 300; .*equal to 250"),
+        ("[global]\nnum_of_bins = 1000", r"global.num_of_bins: found 1000; .*8192"),
+        ("[op.Conv]\nend_ratio = 0", r"line 2: op.Conv.end_ratio: found 0; .*than 0"),
+        ("[global]\nsmoothing = 1", r"line 2: global.smoothing: found 1; .*than 1"),
+        ('[global]\nmax_percentile = "PERCENTILE_MAX"', "found 'PERCENTILE_MAX'"),
+        ("batch_count = 0", r"line 1: batch_count: found 0; .*equal to 1"),
         ("[global", "no sound TOML"),
     ],
 )

@@ -32,7 +32,7 @@ TENTH = QParams((0.1,), (-8,))
 
 def calibrated(graph):
     plan = Recipe()
-    return calibrate(graph, [images(graph, 8)], observations(plan, graph)), plan
+    return calibrate(graph, [images(graph, 8)], observations(plan, graph, TARGET)), plan
 
 
 def stated(graph, *, float_edges: bool):

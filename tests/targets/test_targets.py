@@ -26,7 +26,9 @@ def text_of(name):
 
 def test_the_targets_that_are_promised_are_there():
     promised = {
+        "ap-fixed",
         "ascend-310",
+        "dsp-20bit",
         "generic-int8",
         "generic-w4a8",
         "hailo-8",
@@ -47,14 +49,14 @@ def test_a_target_is_named_as_its_file_and_described_in_one_line(name):
     assert "\n" not in target.description
 
 
-@pytest.mark.parametrize("name", ["ascend-310", "hailo-8", "generic-w4a8"])
+@each_target
 def test_every_number_says_where_it_is_from(name):
-    """A comment stands right above each key, or above the keys before it."""
+    """A comment stands right above each key, its section or the keys before it."""
     explained = False
     for line in text_of(name).splitlines():
         if line.startswith("#"):
             explained = True
-        elif not line or line.startswith("["):
+        elif not line:
             explained = False
         elif " = " in line and not line.startswith(("name", "description")):
             assert explained, line
@@ -119,6 +121,19 @@ def test_layers_off_the_datapath_run_as_the_target_says():
         ("[activation]\nbits = 40", r"line 3: activation.bits: found 40; .*16"),
         ('[accumulator]\nbits = "wide"', r"line 3: accumulator.bits: "),
         ("[weight]\nbits = ", r"no sound TOML"),
+        ('[accumulator]\nsaturate = "tile"', r"line 2: accumulator: a tile of 0 "),
+        (
+            '[rescale.layer.Cnov]\nscheme = "double-round"',
+            r"rescale.layer: no layer 'Cnov'; did you mean 'Conv'\?",
+        ),
+        (
+            '[operators]\nfloat = ["Sofmax"]',
+            r"line 3: operators.float: no layer 'Sofmax'; did you mean 'Softmax'\?",
+        ),
+        (
+            '[operators]\nwide = "tflite-optimised"',
+            r"line 3: operators.wide: .*did you mean 'tflite-optimized'\?",
+        ),
     ],
 )
 def test_a_wrong_key_or_value_is_one_clear_line(text, message, tmp_path):
@@ -144,7 +159,7 @@ def calibrated():
     for name, make in NETWORKS.items():
         graph = make()
         recipe = Recipe()
-        plan = observations(recipe, graph)
+        plan = observations(recipe, graph, find_target("generic-int8"))
         found[name] = (graph, recipe, calibrate(graph, [images(graph, 8)], plan))
     return found
 
