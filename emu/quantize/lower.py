@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from emu.errors import ConfigError, EmuError, GraphError
-from emu.fixedpoint import Accumulator, RescaleScheme, encode_scale
+from emu.fixedpoint import Accumulator, IntFormat, RescaleScheme, encode_scale
 from emu.graph import Graph, GraphBuilder, Node
 from emu.ops import (
     Clamp,
@@ -72,10 +72,9 @@ class Lowering:
         is_wide = any(form.format.bits > 8 for form in forms)
         self.target = self.wide if is_wide else self.narrow
 
-    def accumulator(self, *operands: Form) -> Accumulator:
-        """The accumulator for activations of these forms."""
-        bits = max(form.format.bits for form in operands)
-        return self.target.accumulator.of(bits)
+    def accumulator(self, operand: IntFormat) -> Accumulator:
+        """The accumulator for products whose wider operand has that format."""
+        return self.target.accumulator.of(operand.bits)
 
     def form(self, integer: str) -> Form:
         """The form of an integer tensor made so far."""
@@ -201,16 +200,16 @@ class Lowering:
 
     def scheme(self, node: Node, form: Form) -> RescaleScheme:
         """The scheme that the target rescales this kind of layer by."""
-        return self._rule(node, form)[0]
+        return self._rule(node, form.format)[0]
 
     def product(self, node: Node, form: Form) -> ScaleProduct:
         """How the target multiplies scales for this kind of layer."""
-        return self._rule(node, form)[1]
+        return self._rule(node, form.format)[1]
 
-    def _rule(self, node: Node, form: Form) -> tuple[RescaleScheme, ScaleProduct]:
+    def _rule(self, node: Node, fmt: IntFormat) -> tuple[RescaleScheme, ScaleProduct]:
         grouped = isinstance(node.op, Conv) and node.op.groups > 1
         name = "GroupedConv" if grouped else type(node.op).__name__
-        return self.target.rescale.of(name, form.format)
+        return self.target.rescale.of(name, fmt)
 
     def factor(
         self, node: Node, x: Form, weights: np.ndarray | float, y: Form
@@ -249,14 +248,14 @@ class Lowering:
         form: Form,
         *,
         x_zero_point: int = 0,
-        operand: Form | None = None,
+        operand: IntFormat | None = None,
     ) -> str:
         """Rescale to the result of a layer and clamp as its fused activation says.
 
-        `operand` is the form of what was summed, where its width decides the scheme.
+        `operand` is that of `accumulator`, where products were summed.
         """
         result = self.result(node)
-        scheme = self.scheme(node, operand or form)
+        scheme = self._rule(node, operand or form.format)[0]
         op = Rescale(
             scheme=scheme,
             format=form.format,

@@ -216,6 +216,7 @@ def strengths(recipe: Recipe, graph: Graph) -> dict[str, float]:
     found = {
         node.name: settings[node.output].migration_strength
         for node in graph.nodes
-        if isinstance(node.op, Conv | Gemm) and settings[node.output].execute != "float"
+        if isinstance(node.op, Conv | Gemm)
+        and settings[node.output].execute in (None, "integer")
     }
     return {name: strength for name, strength in found.items() if strength}

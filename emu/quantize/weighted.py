@@ -5,6 +5,7 @@ from typing import cast
 
 import numpy as np
 
+from emu.fixedpoint import IntFormat
 from emu.graph import Node
 from emu.ops import (
     BatchMatMul,
@@ -25,9 +26,7 @@ def lower_weighted(state: Lowering, node: Node) -> None:
     """Conv or Gemm."""
     x = state.integer(node.inputs[0], node.name)
     quantized = state.source.weights(node, state.form(x))
-    op, integers = _sum_of_products(
-        state, node.op, state.form(x), quantized.weights, quantized.zero_point
-    )
+    op, integers = _sum_of_products(state, node.op, state.form(x), quantized)
     _accumulate(state, node, x, op, replace(quantized, weights=integers))
 
 
@@ -46,7 +45,7 @@ def lower_transposed(state: Lowering, node: Node) -> None:
         groups=layer.groups,
         x_zero_point=form.zero_point,
         w_zero_point=quantized.zero_point,
-        accumulator=state.accumulator(form),
+        accumulator=state.accumulator(_wider(form.format, quantized.format)),
     )
     _accumulate(state, node, x, op, quantized)
 
@@ -55,14 +54,14 @@ def lower_batch_product(state: Lowering, node: Node) -> None:
     """BatchGemm: the product of two computed tensors."""
     operands = tuple(state.integer(name, node.name) for name in node.inputs)
     x, y = (state.form(operand) for operand in operands)
+    wider = _wider(x.format, y.format)
     op = BatchMatMul(
         x_zero_point=x.zero_point,
         y_zero_point=y.zero_point,
-        accumulator=state.accumulator(x, y),
+        accumulator=state.accumulator(wider),
     )
     acc = state.scratch(op, operands, node, "acc")
     form = state.source.form(state.result(node))
-    wider = max(x, y, key=lambda operand: operand.format.bits)
     factor = state.factor(node, x, y.scale, form)
     state.rescaled(node, acc, factor, form, operand=wider)
 
@@ -88,7 +87,13 @@ def _accumulate(
     scale = state.factor(node, operand, quantized.scale, form)
     per_tensor = bool(np.all(scale == scale[0]))
     factor = scale[:1] if per_tensor else scale
-    state.rescaled(node, acc, factor, form, operand=operand)
+    wider = _wider(operand.format, quantized.format)
+    state.rescaled(node, acc, factor, form, operand=wider)
+
+
+def _wider(x: IntFormat, weights: IntFormat | None) -> IntFormat:
+    """The format of more bits; of weights it may be unknown, then they are bytes."""
+    return weights if weights and weights.bits > x.bits else x
 
 
 def _weights(state: Lowering, node: Node, quantized: QuantizedWeights) -> str:
@@ -107,10 +112,11 @@ def _weights(state: Lowering, node: Node, quantized: QuantizedWeights) -> str:
 
 
 def _sum_of_products(
-    state: Lowering, op: Op, x: Form, weights: np.ndarray, w_zero_point: int
+    state: Lowering, op: Op, x: Form, quantized: QuantizedWeights
 ) -> tuple[Op, np.ndarray]:
     """The accumulating operator for a Conv or Gemm, and its weights' layout."""
-    accumulator = state.accumulator(x)
+    weights, w_zero_point = quantized.weights, quantized.zero_point
+    accumulator = state.accumulator(_wider(x.format, quantized.format))
     if not isinstance(op, Conv):
         dense = MatMul(
             x_zero_point=x.zero_point,

@@ -26,8 +26,10 @@ from tests.zoo import every_layer, images, two_convs
 
 def lowered(graph, recipe, target="generic-int8", count=16):
     plan = Recipe.model_validate(recipe)
-    calibration = calibrate(graph, [images(graph, count)], observations(plan, graph))
-    return quantize_graph(graph, calibration, plan, find_target(target))
+    accelerator = find_target(target)
+    wishes = observations(plan, graph, accelerator)
+    calibration = calibrate(graph, [images(graph, count)], wishes)
+    return quantize_graph(graph, calibration, plan, accelerator)
 
 
 def kinds(program):

@@ -173,6 +173,8 @@ def test_names_that_the_model_lacks_are_refused(tmp_path, text, message):
         ("[global]\nmethd = 1", r"line 2: global.methd: unknown key; did you mean 'm"),
         ('[global]\nmethod = "magic"', r"line 2: global.method: found 'magic'"),
         ("[global]\npercentile = 12", r"line 2: global.percentile: found 12"),
+        ('[global]\nexecute = "half"', r"line 2: global.execute: found 'half'"),
+        ("[global]\nactivation_bits = 17", r"line 2: global.activation_bits: found 17"),
         ("[global]\nbin = 300", r"line 2: global.bin: found 300; .*equal to 250"),
         ("[global]\nnum_of_bins = 1000", r"global.num_of_bins: found 1000; .*8192"),
         ("[op.Conv]\nend_ratio = 0", r"line 2: op.Conv.end_ratio: found 0; .*than 0"),

@@ -7,7 +7,7 @@ from emu.calibrate import calibrate
 from emu.errors import ConfigError
 from emu.execute import Program
 from emu.graph import GraphBuilder, Tensor
-from emu.ops import MaxPool, ReduceSum, Rescale, SquaredDifference
+from emu.ops import Conv2d, MaxPool, ReduceSum, Rescale, SquaredDifference
 from emu.quantize import Recipe, observations, quantize_graph
 from emu.targets import Target, find_target
 from tests.oracles.interpreter import interpret
@@ -19,8 +19,8 @@ ZOO = every_layer()
 def lowered(graph, recipe, target: str | Target = "generic-int8", x=None):
     plan = Recipe.model_validate(recipe)
     sample = images(graph, 16) if x is None else x
-    found = calibrate(graph, [sample], observations(plan, graph))
     accelerator = target if isinstance(target, Target) else find_target(target)
+    found = calibrate(graph, [sample], observations(plan, graph, accelerator))
     return quantize_graph(graph, found, plan, accelerator)
 
 
@@ -95,12 +95,28 @@ def test_every_tensor_equals_the_independent_interpreter(name, recipe):
 
 @pytest.mark.parametrize("name", ["generic-int8", "hailo-8"])
 def test_sixteen_bits_everywhere_leave_little_noise(name):
-    target = with_parts(name, weight={"bits": 16, "widths": (16,)})
+    recipe = {"global": {"activation_bits": 16, "weight_bits": 16}}
     x = images(ZOO, 16)
-    found = noise(lowered(ZOO, WIDE, target, x), ZOO, x)
+    found = noise(lowered(ZOO, recipe, name, x), ZOO, x)
     assert len(found) > 30
     # A step of 8 bits is 256 of 16: 48 decibels more, if no layer wastes them.
     assert min(found.values()) > 60, min(found.items(), key=lambda item: item[1])
+
+
+def test_wide_weights_of_narrow_activations_have_the_wide_accumulator():
+    recipe = {"layer": {"first": {"weight_bits": 16}}}
+    program = lowered(two_convs(), recipe)
+    first, second = (n for n in program.nodes if isinstance(n.op, Conv2d))
+    assert isinstance(first.op, Conv2d)
+    assert isinstance(second.op, Conv2d)
+    bits = (first.op.accumulator.bits, second.op.accumulator.bits)
+    assert bits == (48, 32)
+    assert program.constants[first.inputs[1]].dtype == np.int16
+    x = images(two_convs(), 2)
+    taps = tuple(node.output for node in program.nodes)
+    want = interpret(program, {"x": x})
+    for name, found in Program(program, 2, taps)(x).items():
+        np.testing.assert_array_equal(found, want[name], name)
 
 
 def test_wide_activations_of_generic_int8_have_no_zero_point():
