@@ -48,6 +48,7 @@ FLOATS: Final = [
     ),
     Case(name="rows", op=ops.Gemm(), operands=(_IMAGE, _real(4, 7))),
     *(Case(name=name, op=op, operands=(_IMAGE,)) for name, op in _FUNCTIONS.items()),
+    Case(name="alone", op=ops.Mul(alone=True), operands=(_IMAGE, _real(4))),
     Case(
         name="channels",
         op=ops.BatchNormalization(epsilon=1e-3),

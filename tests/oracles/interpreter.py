@@ -143,6 +143,8 @@ def sub(op: ops.Sub, x: Array, y: Array) -> Array:
 
 
 def mul(op: ops.Mul, x: Array, y: Array) -> Array:
+    if op.alone:
+        return np.multiply(x, y)
     half = (1 << op.shift) >> 1
     return _either(x, y, lambda a, b: (a * b + half) >> op.shift if op.shift else a * b)
 
