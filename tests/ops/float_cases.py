@@ -30,6 +30,7 @@ _FUNCTIONS: Final = {
     "sixth": ops.HardSigmoid(alpha=1 / 6, beta=0.4),
     "swish": ops.HardSwish(),
     "last": ops.Softmax(),
+    "beta": ops.Softmax(beta=0.5),
     "rows": ops.Softmax(axis=1),
 }
 

@@ -168,7 +168,8 @@ def _float(function: Callable[[Any, Array], Array]) -> Callable[[Any, Array], Ar
 
 
 def _softmax(op: ops.Softmax, x: Array) -> Array:
-    powers = np.exp(x - x.max(axis=op.axis, keepdims=True))
+    scaled = op.beta * x
+    powers = np.exp(scaled - scaled.max(axis=op.axis, keepdims=True))
     return powers / powers.sum(axis=op.axis, keepdims=True)
 
 
