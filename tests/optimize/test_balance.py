@@ -41,8 +41,8 @@ def balanced(graph: Graph, *layers: str, strength: float = 0.5):
 @example(pair=np.zeros((2, 5)), strength=0.5)
 @example(pair=np.array([[0, 1.0], [1.0, 0]]), strength=0.5)
 def test_factors_are_those_of_the_transcription_to_8_bits(pair, strength):
-    found = balance_factors(*pair, strength)
-    expected = np.array(slow_factors(*pair, strength))
+    found = balance_factors(pair[0], pair[1], strength)
+    expected = np.array(slow_factors(pair[0], pair[1], strength))
     assert np.all(found > 0)
     np.testing.assert_allclose(found, expected, rtol=2.0**-6)
     mantissa = np.frexp(found)[0] * 256
@@ -51,7 +51,7 @@ def test_factors_are_those_of_the_transcription_to_8_bits(pair, strength):
 
 @given(pair=PAIRS, strength=st.sampled_from([0.2, 0.5, 0.7]))
 def test_balanced_magnitudes_have_factors_of_one(pair, strength):
-    factors = balance_factors(*pair, strength)
+    factors = balance_factors(pair[0], pair[1], strength)
     again = balance_factors(pair[0] / factors, pair[1] * factors, strength)
     np.testing.assert_array_equal(again, 1)
 
