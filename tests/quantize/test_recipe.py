@@ -181,8 +181,6 @@ def test_names_that_the_model_lacks_are_refused(tmp_path, text, message):
         ("[global]\nsmoothing = 1", r"line 2: global.smoothing: found 1; .*than 1"),
         ('[global]\nmax_percentile = "PERCENTILE_MAX"', "found 'PERCENTILE_MAX'"),
         ("batch_count = 0", r"line 1: batch_count: found 0; .*equal to 1"),
-        ('[global]\nexecute = "half"', r"line 2: global.execute: found 'half'"),
-        ("[global]\nactivation_bits = 17", r"line 2: global.activation_bits: found 17"),
         (
             "[global]\nweight_method = 'nuk'",
             r"line 2: global.weight_method: found 'nuk'",
