@@ -85,6 +85,18 @@ class RequantizeStyle(Enum):
     LITERT_VECTOR = "litert-vector"
 
 
+class TransposedStyle(Enum):
+    """How the 8-bit sums of a transposed convolution are rescaled.
+
+    RESCALE: by the rescale scheme. LITERT_VECTOR: in vectors SRDHM, then half up: of
+    int8 groups of 8 channels, of uint8 groups of 16 values of a sample; what is left
+    over shifts half away from zero (LiteRT's optimized kernels).
+    """
+
+    RESCALE = "rescale"
+    LITERT_VECTOR = "litert-vector"
+
+
 class ResizeStyle(Enum):
     """Whose shares and rounding an integer resize has.
 
