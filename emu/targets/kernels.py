@@ -100,9 +100,11 @@ class TransposedStyle(Enum):
 class ResizeStyle(Enum):
     """Whose shares and rounding an integer resize has.
 
-    LITERT: shares of 10 bits, half away (int8 and int16; nearest neighbour too).
+    LITERT: shares of 10 bits, half away (nearest neighbour too), but uint8 bilinear in
+    float32. LITERT_OPTIMIZED: the same, floats in the order of the optimized kernel.
     XNNPACK: shares of 11 bits, half up (8-bit bilinear).
     """
 
     LITERT = "litert"
+    LITERT_OPTIMIZED = "litert-optimized"
     XNNPACK = "xnnpack"
