@@ -68,8 +68,6 @@ ABSENT: Final[dict[tuple[str, str], Sequence[Resolver]]] = {
 }
 # Kernels that are not computed exactly, and why.
 APART: Final[dict[tuple[str, str], tuple[Sequence[Resolver], str]]] = {
-    ("RESIZE_BILINEAR", "uint8"): ((REFERENCE, OPTIMIZED), "interpolates in float32"),
-    ("TRANSPOSE_CONV", "uint8"): ((OPTIMIZED,), "rounds half up, but not the last"),
     ("SUM", "int8"): ((REFERENCE,), "LiteRT's kernel gives numbers without meaning"),
     ("SUM", "int16"): ((REFERENCE,), "LiteRT's kernel gives numbers without meaning"),
 }
