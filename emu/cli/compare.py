@@ -80,7 +80,8 @@ def compare(
     """Compare every quantized layer with golden FP32, or bit for bit with --against.
 
     MODEL is an .emu file, a quantized file, or a float model with --target, quantized
-    in memory. With --against, exits with 0 if all tensors are equal, 1 if any differs.
+    in memory. With --against, exits with 0 if all integer tensors are equal, 1 if any
+    differs; floats are told beside them and decide only where there are no integers.
     """
     from emu.cli.models import (
         Quantization,

@@ -60,6 +60,16 @@ Trials = Annotated[
     ),
 ]
 
+WriteRecipe = Annotated[
+    Path | None,
+    typer.Option(
+        "--write-recipe",
+        help="Write the chosen settings, for `emu optimize --recipe`.",
+        show_default=False,
+        metavar="R.toml",
+    ),
+]
+
 
 def tune(
     model: options.Model,
@@ -72,6 +82,7 @@ def tune(
     strategy: TheStrategy = StrategyName.SENSITIVITY,
     budget: Budget = None,
     trials: Trials = None,
+    write_recipe: WriteRecipe = None,
     batch_size: options.BatchSize = 32,
     as_json: options.Json = False,
 ) -> int:
@@ -82,8 +93,9 @@ def tune(
     """
     from emu.evaluate import Kind, find_dataset, find_model, kind_of, open_model
     from emu.evaluate.feeds import open_data
-    from emu.graph import save_graph
-    from emu.report.tune import best_label, render_tuning, tuning_json
+    from emu.graph import save_graph, write_atomically
+    from emu.quantize import Recipe, recipe_text
+    from emu.report.tune import best_label, chosen_text, render_tuning, tuning_json
     from emu.targets import find_target
     from emu.tune import TrialTable, Workbench, tune as search
 
@@ -116,6 +128,10 @@ def tune(
             progress=lambda done, most, best: tell(done, most, best_label(best)),
         )
     save_graph(found.program, output)
+    if write_recipe is not None:
+        recipe = Recipe.model_validate(found.best.recipe)
+        text = recipe_text(recipe, chosen_text(found, entry.name, accelerator.name))
+        write_atomically(write_recipe, text.encode())
     if as_json:
         show_json(tuning_json(found, entry.name, strategy.value, table.path, output))
     else:

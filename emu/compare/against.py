@@ -2,6 +2,9 @@
 
 The other side is an engine that runs the file the program was made from, or a dump of
 what a device computed. Integers and reals are compared for equality; nothing is close.
+Integers decide whether the sides agree: reals on the way out of them may differ in
+their last bits, where two libraries compute one exponential. Where no integers are
+compared, reals decide.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +31,8 @@ class Difference:
 
     `max_lsb` counts steps of the integers; for reals, steps of their scale (None
     where no scale is known, infinity where one side is not finite). Reals differ if
-    any bit does, so `max_lsb` may be 0 where -0.0 meets 0.0.
+    any bit does, so `max_lsb` may be 0 where -0.0 meets 0.0. `max_relative`, of reals
+    alone, is the largest difference as a part of the tensor's largest magnitude.
     """
 
     name: str
@@ -37,6 +41,12 @@ class Difference:
     elements: int
     differing: int
     max_lsb: float | int | None
+    max_relative: float | None = None
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the tensor holds floats."""
+        return np.dtype(self.dtype).kind == "f"
 
     def to_json(self) -> dict[str, Any]:
         """The stable names of a row."""
@@ -47,6 +57,7 @@ class Difference:
             "elements": self.elements,
             "differing": self.differing,
             "max_lsb": self.max_lsb,
+            "max_relative": self.max_relative,
         }
 
 
@@ -69,8 +80,13 @@ class AgainstReport:
 
     @property
     def first_divergence(self) -> Difference | None:
-        """The first row that differs."""
-        return next((row for row in self.rows if row.differing), None)
+        """The first row that differs, among those that decide."""
+        return next((row for row in self.deciding if row.differing), None)
+
+    @property
+    def deciding(self) -> tuple[Difference, ...]:
+        """The integer tensors; where there are none, all."""
+        return tuple(row for row in self.rows if not row.is_real) or self.rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,9 +198,12 @@ class _Tally:
     elements: int = 0
     differing: int = 0
     largest: float | int = 0
+    magnitude: float = 0.0
 
     def add(self, ours: Array, theirs: Array) -> None:
         self.elements += ours.size
+        if ours.dtype.kind == "f":
+            self.magnitude = max(self.magnitude, _magnitude(ours), _magnitude(theirs))
         off = _bits(ours) != _bits(theirs)
         if off.any():
             self.differing += int(np.count_nonzero(off))
@@ -207,12 +226,20 @@ def _largest_gap(a: Array, b: Array) -> float | int:
     return int(np.abs(a.astype(wide) - b.astype(wide)).max())
 
 
+def _magnitude(x: Array) -> float:
+    """The largest finite magnitude."""
+    return float(np.abs(x[np.isfinite(x)]).max(initial=0.0))
+
+
 def _row(graph: Graph, name: str, place: Place, tally: _Tally) -> Difference:
     dtype = graph.tensors[name].dtype
     largest: float | int | None = tally.largest
-    if np.dtype(dtype).kind == "f" and tally.differing:
+    relative = None
+    if np.dtype(dtype).kind == "f":
+        relative = tally.largest / (tally.magnitude or 1.0)
         scale = _scale(graph, name)
-        largest = None if scale is None else tally.largest / scale
+        if tally.differing:
+            largest = None if scale is None else tally.largest / scale
     return Difference(
         name=place.name,
         op=_operator(graph, name),
@@ -220,6 +247,7 @@ def _row(graph: Graph, name: str, place: Place, tally: _Tally) -> Difference:
         elements=tally.elements,
         differing=tally.differing,
         max_lsb=largest,
+        max_relative=relative,
     )
 
 

@@ -52,6 +52,15 @@ class LayerReport:
         """First layer that differs from golden integers, by the first table."""
         return first_divergence(next(iter(self.tables.values())))
 
+    def mean_sqnr(self, mode: Mode) -> float | None:
+        """Mean SQNR of the layers in dB, exact ones left out; None without any."""
+        table = self.tables.get(mode)
+        if table is None:
+            return None
+        found = table["sqnr_db"].to_numpy(np.float64)
+        finite = found[np.isfinite(found)]
+        return float(finite.mean()) if finite.size else None
+
 
 class _Run:
     """One mode: its compiled program and the running totals."""

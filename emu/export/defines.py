@@ -11,10 +11,11 @@ def defines_text(entry: Mapping[str, Any]) -> str:
     """A header of the macros that say what `entry`, a layer of the manifest, says.
 
     `EMU_<FILE>_BITS, _SIGNED, _WORDS and _DIM_i for each file; `EMU_<OPERATOR>_<FIELD>
-    for the fields of each operator, lists counted from 0. Texts are Verilog strings,
-    true is 1, and what is absent is not defined.
+    for the fields of each operator, lists counted from 0; `EMU_BENCH_REFUSES is why
+    the bench cannot check the layer. Texts are Verilog strings, true is 1, and what
+    is absent is not defined.
     """
-    pairs: list[tuple[str, Any]] = []
+    pairs = list(_flat("bench_refuses", entry["bench_refuses"]))
     for role, file in entry["files"].items():
         signed = not file["format"].startswith("uint")
         pairs += [(f"{role}_bits", file["bits"]), (f"{role}_signed", signed)]

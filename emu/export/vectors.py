@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 from emu import __version__
 from emu.errors import ConfigError
 from emu.execute import Program
+from emu.export.bench import BENCH, bench_refuses
 from emu.export.defines import DEFINES, defines_text
 from emu.export.folder import check_replaceable, replace_folder
 from emu.export.hexfile import hex_text
@@ -28,7 +29,6 @@ from emu.graph import Graph, Node, fold_constants
 from emu.jsondata import strict_json
 
 MANIFEST: Final = "manifest.json"
-BENCH: Final = "conv2d_tb.v"
 KIND: Final = "emu-vectors"
 VERSION: Final = 1
 
@@ -124,6 +124,7 @@ def _write_unit(
         name = f"{entry['folder']}/{port.role}.hex"
         (place / name).write_bytes(data)
         entry["files"][port.role] = {"file": name, **file}
+    entry["bench_refuses"] = bench_refuses(entry)
     header = defines_text(entry).encode()
     entry["defines"] = f"{entry['folder']}/{DEFINES}"
     (place / entry["defines"]).write_bytes(header)

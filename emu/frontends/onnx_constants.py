@@ -58,7 +58,7 @@ class Constants:
         return found.real() if isinstance(found, Stated) else found
 
     def add(self, title: str, array: Parameter) -> str:
-        """Add a float32 constant to the Graph once; equal titles mean equal arrays.
+        """Add a float32 or bool constant to the Graph once; equal titles mean equal arrays.
 
         One that integers state becomes an integer constant and its Dequantize.
         """
@@ -66,8 +66,10 @@ class Constants:
             if isinstance(array, Stated):
                 self._added[title] = self._add_stated(title, array)
                 return self._added[title]
-            if array.dtype != np.float32:
-                raise UnsupportedError(f"a {array.dtype} constant, expected float32")
+            if array.dtype not in (np.float32, np.bool_):
+                raise UnsupportedError(
+                    f"a {array.dtype} constant, expected float32 or bool"
+                )
             if not np.isfinite(array).all():
                 raise UnsupportedError(f"constant {title!r} is not finite everywhere")
             self._added[title] = self.integers(title, array)

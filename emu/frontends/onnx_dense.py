@@ -23,6 +23,7 @@ from emu.ops import (
     Mul,
     Op,
     PRelu,
+    Select,
     Sub,
 )
 
@@ -220,9 +221,18 @@ def import_prelu(scope: Scope, node: OnnxNode) -> None:
     scope.emit(node, PRelu(), *broadcast(scope, (x, slope)))
 
 
+def import_where(scope: Scope, node: OnnxNode) -> None:
+    """Where: all three operands broadcast."""
+    if len(node.inputs) != 3:
+        raise UnsupportedError(f"{len(node.inputs)} operands, expected 3")
+    inputs, perm = broadcast(scope, node.inputs)
+    scope.emit(node, Select(), inputs, perm)
+
+
 import_add = _import_arithmetic(Add())
 import_sub = _import_arithmetic(Sub())
 import_mul = _import_arithmetic(Mul())
+import_mul_alone = _import_arithmetic(Mul(alone=True))
 import_div = _import_arithmetic(Div())
 import_min = _import_several(Minimum())
 import_max = _import_several(Maximum())

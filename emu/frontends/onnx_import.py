@@ -108,15 +108,16 @@ def _import_input(
     where = f"input {info.name!r}"
     tensor = info.type.tensor_type
     coding = None
+    dtype = "bool" if tensor.elem_type == onnx.TensorProto.BOOL else "float32"
     try:
-        if tensor.elem_type != onnx.TensorProto.FLOAT:
+        if tensor.elem_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.BOOL):
             fmt = element_format(tensor.elem_type)
             coding = Coding(
                 format=fmt,
                 qparams=stated_qparams(scope, info.name, tensor_shape(info), nodes),
             )
     except UnsupportedError as error:
-        found = f"found {error.message}, or FLOAT"
+        found = f"found {error.message}, FLOAT or BOOL"
         raise UnsupportedError(found, where=where) from error
     if not tensor.HasField("shape") or not tensor.shape.dim:
         raise UnsupportedError("an input without a shape, or a scalar", where=where)
@@ -129,14 +130,14 @@ def _import_input(
             where=where,
         )
     if scope.static:
-        scope.input(info.name, (batch, *known), coding)
+        scope.input(info.name, (batch, *known), coding, dtype=dtype)
         return
     if batch is not None and scope.batch not in (None, batch):
         raise UnsupportedError(
             f"found a batch of {batch} beside one of {scope.batch}", where=where
         )
     scope.batch = batch if scope.batch is None else scope.batch
-    scope.input(info.name, (None, *known), coding)
+    scope.input(info.name, (None, *known), coding, dtype=dtype)
 
 
 def _import_nodes(scope: Scope, source: OnnxSource, nodes: list[OnnxNode]) -> None:

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import onnx
 from onnx import helper
 
 from emu.errors import UnsupportedError
 from emu.frontends.onnx_file import DEFAULT_DOMAINS, QONNX_DOMAINS
+
+# The kind of our own nodes whose product is rounded by itself.
+MUL_ALONE: Final = "emu.MulAlone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

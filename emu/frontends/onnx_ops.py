@@ -14,15 +14,17 @@ from emu.frontends.onnx_dense import (
     import_max,
     import_min,
     import_mul,
+    import_mul_alone,
     import_prelu,
     import_sub,
+    import_where,
 )
 from emu.frontends.onnx_integer import (
     import_cast,
     import_conv_integer,
     import_matmul_integer,
 )
-from emu.frontends.onnx_node import OnnxNode
+from emu.frontends.onnx_node import MUL_ALONE, OnnxNode
 from emu.frontends.onnx_pointwise import (
     import_clip,
     import_dropout,
@@ -87,6 +89,8 @@ IMPORTERS: Final[Mapping[str, Callable[[Scope, OnnxNode], None]]] = MappingProxy
         "Add": import_add,
         "Sub": import_sub,
         "Mul": import_mul,
+        MUL_ALONE: import_mul_alone,
+        "Where": import_where,
         "Div": import_div,
         "Min": import_min,
         "Max": import_max,

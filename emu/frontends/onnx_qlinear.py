@@ -11,10 +11,11 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
+from onnx import TensorProto
 
 from emu.errors import UnsupportedError
 from emu.fixedpoint import QParams
-from emu.frontends.onnx_node import OnnxNode
+from emu.frontends.onnx_node import MUL_ALONE, OnnxNode
 from emu.frontends.onnx_quantize import read_qparams
 from emu.frontends.onnx_scope import Scope
 
@@ -33,7 +34,8 @@ class Meaning:
 
     `axes` are those along which the operands' parameters may be, counted from the
     first or, negative, from the last. `result` has the places of the result's scale
-    and zero point, `bias` that of an int32 bias with scale x_scale * w_scale.
+    and zero point, `bias` that of an int32 bias with scale x_scale * w_scale, `plain`
+    those of operands that are passed on before all others.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Meaning:
     result: tuple[int, int]
     axes: tuple[int, ...] = (0, 0)
     bias: int | None = None
+    plain: tuple[int, ...] = ()
 
 
 _X: Final = Codes(0, 1, 2)
@@ -74,6 +77,12 @@ MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(
         "com.microsoft.QLinearSoftmax": Meaning(
             kind="Softmax", operands=(_X,), result=(3, 4)
         ),
+        "com.microsoft.QLinearWhere": Meaning(
+            kind="Where",
+            operands=(Codes(1, 2, 3), Codes(4, 5, 6)),
+            result=(7, 8),
+            plain=(0,),
+        ),
         "com.microsoft.QLinearGlobalAveragePool": Meaning(
             kind="GlobalAveragePool", operands=(_X,), result=(3, 4)
         ),
@@ -106,7 +115,8 @@ def expand(scope: Scope, node: OnnxNode) -> tuple[OnnxNode, ...]:
         _dequantize(scope, node, place, axis)
         for place, axis in zip(meaning.operands, meaning.axes, strict=False)
     ]
-    inputs = [part.outputs[0] for part in parts]
+    inputs = [node.operand(place) for place in meaning.plain]
+    inputs += [part.outputs[0] for part in parts]
     if meaning.bias is not None and node.operand(meaning.bias):
         parts.append(_dequantize_bias(scope, node, meaning.bias))
         inputs.append(parts[-1].outputs[0])
@@ -130,6 +140,52 @@ def expand(scope: Scope, node: OnnxNode) -> tuple[OnnxNode, ...]:
         inputs = (real, _float32(scope, scale), zero_point)
         parts.append(_part(node, "QuantizeLinear", inputs, name, {}))
     return tuple(parts)
+
+
+def expand_integer_product(scope: Scope, node: OnnxNode) -> tuple[OnnxNode, ...]:
+    """MatMulIntegerToFloat: the product of integers, scaled, and a bias in float.
+
+    Its scale is a_scale * b_scale in float32, then float32(sum) * scale + bias.
+    Source: onnxruntime/contrib_ops/cpu/quantization/dynamic_quantize_matmul.cc.
+    """
+    a, b, a_scale, b_scale = node.inputs[:4]
+    points = (node.operand(4), node.operand(5))
+    name, bias = node.outputs[0], node.operand(6)
+    sums, reals, scale, scaled = (
+        _fresh(scope, f"{name}:{what}") for what in ("sums", "reals", "scale", "scaled")
+    )
+    last = scaled if bias else name
+    parts = [
+        _part(node, "MatMulInteger", (a, b, *points), sums, {}),
+        _part(node, "Cast", (sums,), reals, {"to": TensorProto.FLOAT}),
+    ]
+    known = scope.constants
+    if a_scale in known and b_scale in known:
+        factors = (known.value(name, "scale") for name in (a_scale, b_scale))
+        known.arrays[scale] = np.asarray(np.multiply(*factors))
+    else:
+        parts.append(_part(node, "Mul", (a_scale, b_scale), scale, {}))
+    parts.append(_part(node, MUL_ALONE, (reals, scale), last, {}))
+    if bias:
+        parts.append(_part(node, "Add", (scaled, bias), name, {}))
+    return tuple(parts)
+
+
+def expand_dynamic_product(scope: Scope, node: OnnxNode) -> tuple[OnnxNode, ...]:
+    """DynamicQuantizeMatMul: DynamicQuantizeLinear, then MatMulIntegerToFloat."""
+    a, b, b_scale = node.inputs[:3]
+    found = tuple(
+        _fresh(scope, f"{node.outputs[0]}:{what}")
+        for what in ("codes", "a-scale", "a-zero-point")
+    )
+    codes, a_scale, a_point = found
+    quantize = _part(node, "DynamicQuantizeLinear", (a,), codes, {})
+    operands = (codes, b, a_scale, b_scale, a_point, *map(node.operand, (3, 4)))
+    product = replace(node, inputs=operands)
+    return (
+        replace(quantize, outputs=found),
+        *expand_integer_product(scope, product),
+    )
 
 
 def _part(
@@ -210,5 +266,9 @@ def _places(node: OnnxNode) -> tuple[Codes, ...]:
 
 Expansion = Callable[[Scope, OnnxNode], tuple[OnnxNode, ...]]
 EXPANSIONS: Final[Mapping[str, Expansion]] = MappingProxyType(
-    dict.fromkeys((*MEANINGS, _CONCAT), expand)
+    {
+        **dict.fromkeys((*MEANINGS, _CONCAT), expand),
+        "com.microsoft.MatMulIntegerToFloat": expand_integer_product,
+        "com.microsoft.DynamicQuantizeMatMul": expand_dynamic_product,
+    }
 )

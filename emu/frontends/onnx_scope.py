@@ -69,11 +69,18 @@ class Scope:
         self._forms: dict[str, dict[Perm, str]] = {}
         self._edges = set(outputs)
 
-    def input(self, name: str, shape: Shape, coding: Coding | None = None) -> None:
-        """Declare a graph input, in the file's layout."""
+    def input(
+        self,
+        name: str,
+        shape: Shape,
+        coding: Coding | None = None,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        """Declare a graph input, in the file's layout; `dtype` of one without coding."""
         perm = file_order(len(shape))
         golden = Golden(name=name, perm=perm)
-        tensor = Tensor(shape=shape, golden=golden)
+        tensor = Tensor(shape=shape, dtype=dtype, golden=golden)
         if coding:
             dtype = str(coding.format.dtype)
             tensor = Tensor(

@@ -16,7 +16,6 @@ from emu.ops import (
     Gelu,
     HardSwish,
     LeakyRelu,
-    Mul,
     Op,
     PRelu,
     Relu,
@@ -64,17 +63,11 @@ def import_prelu(scope: Scope, node: TfliteNode) -> None:
 
 def import_softmax(scope: Scope, node: TfliteNode) -> None:
     """SOFTMAX of beta * x along the last axis."""
-    x, beta = node.operand(0), np.float32(node.options["Beta"])
+    x, beta = node.operand(0), float(np.float32(node.options["Beta"]))
     shape = scope.shape(x)
     if len(shape) < 2:
         raise UnsupportedError("a softmax over the batch")
-    logits = scope.real(x)
-    if beta != 1:
-        factor = np.full((1,) * len(shape), beta, np.float32)
-        title = scope.derived(f"{node.name}:beta")
-        operands = (logits, scope.add_constant(title, factor))
-        logits = scope.step(node, Mul(), operands, "scaled")
-    scope.emit(node, Softmax(axis=len(shape) - 1), (logits,))
+    scope.emit(node, Softmax(axis=len(shape) - 1, beta=beta), (scope.real(x),))
 
 
 def import_quantize(scope: Scope, node: TfliteNode) -> None:

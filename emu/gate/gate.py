@@ -13,7 +13,7 @@ from emu.gate.baseline import (
     read_baseline,
     write_baseline,
 )
-from emu.gate.run import CaseResult, Progress, run_case
+from emu.gate.run import CaseResult, Progress, Shared, run_case
 from emu.gate.suite import Case, Suite, read_suite
 from emu.gate.verdict import (
     Judgement,
@@ -98,23 +98,26 @@ def run_gate(
         raise ConfigError("no suite to run")
     read = [(Path(path), read_suite(Path(path))) for path in suites]
     outcomes: list[CaseOutcome] = []
+    shared = Shared()
     for path, suite in read:
         for case in suite.case:
             attempt = _update if update_baseline else _check
             try:
-                outcomes.append(attempt(path, case, progress))
+                outcomes.append(attempt(path, case, progress, shared))
             except EmuError as error:
                 outcomes.append(_failed(path, case.id, Kind.RUN, Outcome.FAILED, error))
         outcomes += _orphans(path, suite)
     return GateResult(cases=tuple(outcomes))
 
 
-def _check(path: Path, case: Case, progress: Progress | None) -> CaseOutcome:
+def _check(
+    path: Path, case: Case, progress: Progress | None, shared: Shared
+) -> CaseOutcome:
     try:
         stored = read_baseline(baseline_path(path, case.id))
     except EmuError as error:
         return _failed(path, case.id, Kind.BASELINE, Outcome.MISSING, error)
-    result = run_case(path, case, progress)
+    result = run_case(path, case, progress, shared)
     judgements = judge(baseline_of(result), stored) + judge_limits(result)
     return CaseOutcome(
         suite=path.stem,
@@ -125,10 +128,12 @@ def _check(path: Path, case: Case, progress: Progress | None) -> CaseOutcome:
     )
 
 
-def _update(path: Path, case: Case, progress: Progress | None) -> CaseOutcome:
+def _update(
+    path: Path, case: Case, progress: Progress | None, shared: Shared
+) -> CaseOutcome:
     file = baseline_path(path, case.id)
     stored = _accepted(file)
-    result = run_case(path, case, progress)
+    result = run_case(path, case, progress, shared)
     found = baseline_of(result)
     changes = differences(found, stored)
     if stored is None:

@@ -13,10 +13,12 @@ import numpy as np
 from emu.compare import LayerReport, compare_layers
 from emu.errors import ConfigError
 from emu.evaluate import (
+    ClassifyResult,
     Dataset,
     EvalResult,
     Kind,
     ModelEntry,
+    Pairs,
     Task,
     default_target,
     evaluate_graph,
@@ -25,8 +27,10 @@ from emu.evaluate import (
     lower_entry,
     model_inputs,
     open_model,
+    paired,
     quantize_entry,
 )
+from emu.execute import Family
 from emu.gate.digest import BitDigest, integer_outputs
 from emu.gate.suite import (
     Case,
@@ -80,6 +84,14 @@ class CaseResult:
     seconds: float
 
     @property
+    def pairs(self) -> Pairs | None:
+        """Samples that FP32 and the program judge differently; None without classes."""
+        fp32, quantized = self.fp32, self.quantized
+        if isinstance(fp32, ClassifyResult) and isinstance(quantized, ClassifyResult):
+            return paired(fp32.labels, fp32.predictions, quantized.predictions)
+        return None
+
+    @property
     def identity(self) -> dict[str, str | None]:
         """What was asked for: model, data, calibration, target, recipe."""
         return {
@@ -91,8 +103,25 @@ class CaseResult:
         }
 
 
-def run_case(suite: Path, case: Case, progress: Progress | None = None) -> CaseResult:
-    """Measure a case of the suite at `suite`.
+class Shared:
+    """What the cases of one run have in common, so that it is done once.
+
+    FP32 is the same for every target and recipe; programs of one structure share code.
+    """
+
+    def __init__(self) -> None:
+        """Nothing known."""
+        self.fp32: dict[tuple[str, str], EvalResult] = {}
+        self.family = Family()
+
+
+def run_case(
+    suite: Path,
+    case: Case,
+    progress: Progress | None = None,
+    shared: Shared | None = None,
+) -> CaseResult:
+    """Measure a case of the suite at `suite`; `shared` is that of other cases.
 
     Raises an EmuError for whatever cannot be found, read or run, and if a sample is
     both calibrated on and evaluated.
@@ -102,7 +131,8 @@ def run_case(suite: Path, case: Case, progress: Progress | None = None) -> CaseR
     _require_limits_fit(suite, case, entry)
     dataset = find_dataset(case_data(suite, case, entry))
     measure = _measure_float if kind_of(graph) is Kind.FLOAT else _measure_quantized
-    found = measure(suite, case, entry, graph, dataset, _stages(case, progress))
+    tell = _stages(case, progress)
+    found = measure(suite, case, entry, graph, dataset, tell, shared or Shared())
     return CaseResult(
         case=case,
         data=case.data or entry.data or "",
@@ -136,6 +166,7 @@ def _measure_float(
     graph: Graph,
     dataset: Dataset,
     tell: Stages,
+    shared: Shared,
 ) -> _Measured:
     """A float model and the program that is made of it."""
     file = open_recipe(case_file(suite, case.recipe) if case.recipe else None)
@@ -144,15 +175,19 @@ def _measure_float(
     _require_disjoint(suite, case, find_dataset(calibration), dataset)
     size = case.batch_size
     recipe = file.fit(graph, size)
-    fp32 = evaluate_graph(graph, entry, dataset, size, tell("FP32"))
+    key = (entry.model_dump_json(), dataset.digest())
+    if key not in shared.fp32:
+        shared.fp32[key] = evaluate_graph(graph, entry, dataset, size, tell("FP32"))
     integer = quantize_entry(
         entry, graph, target, recipe, calibration, size, tell("calibrate")
     )
-    quantized, digest = _evaluate_bits(integer, entry, dataset, size, tell("integer"))
+    quantized, digest = _evaluate_bits(
+        integer, entry, dataset, size, tell("integer"), shared.family
+    )
     return _Measured(
         target=case.target or DEFAULT_TARGET,
         calibration=case.calibration or entry.calibration,
-        fp32=fp32,
+        fp32=shared.fp32[key],
         quantized=quantized,
         digest=digest,
         layers=_compare(integer, entry, dataset, case, tell("compare")),
@@ -166,6 +201,7 @@ def _measure_quantized(
     graph: Graph,
     dataset: Dataset,
     tell: Stages,
+    shared: Shared,
 ) -> _Measured:
     """A quantized file lowered for its target, or a program as it is."""
     stated = kind_of(graph) is Kind.STATED
@@ -187,7 +223,9 @@ def _measure_quantized(
         target = target or default_target(entry.file)
         graph = lower_entry(entry, graph, find_target(case_file(suite, target)))
     size = case.batch_size
-    quantized, digest = _evaluate_bits(graph, entry, dataset, size, tell("integer"))
+    quantized, digest = _evaluate_bits(
+        graph, entry, dataset, size, tell("integer"), shared.family
+    )
     return _Measured(target=target, quantized=quantized, digest=digest)
 
 
@@ -197,12 +235,20 @@ def _evaluate_bits(
     dataset: Dataset,
     batch_size: int,
     progress: Callable[[int, int], None] | None,
+    family: Family,
 ) -> tuple[EvalResult, str]:
     """Evaluate and digest in one pass with one compiled program."""
     tensors = integer_outputs(graph)
     digest = BitDigest(tensors)
     result = evaluate_graph(
-        graph, entry, dataset, batch_size, progress, taps=tensors, watch=digest.add
+        graph,
+        entry,
+        dataset,
+        batch_size,
+        progress,
+        taps=tensors,
+        watch=digest.add,
+        family=family,
     )
     return result, digest.hexdigest()
 
@@ -224,7 +270,7 @@ def _compare(
 
     inputs = _first_rows(dataset, entry, case)
     return compare_layers(
-        graph, str(entry.file), inputs, case.batch_size, progress=count
+        graph, str(entry.file), inputs, case.batch_size, case.compare, count
     )
 
 

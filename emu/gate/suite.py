@@ -11,17 +11,30 @@
     recipe = "recipes/resnet8.toml"
     limits = { max_drop_points = 1.0 }
 
-Paths count from the folder of the suite. Names are looked for in the `models` and
+Lists of models, targets and recipes make a case of every combination; the id (and the
+recipe) then names what varies:
+
+    [[case]]
+    id = "{model}-{target}-{recipe}"
+    model = ["resnet8", "vww"]
+    target = ["generic-int8", "ascend-310"]
+    recipe = ["recipes/kl.toml", "recipes/auto/{model}-{target}.toml"]
+
+{recipe} is the name of the file without its ending, and of its folder in the place of
+a name that holds others (auto). Paths count from the folder of the suite. Names are looked for in the `models` and
 `datasets` folders beside the suite, then where the command line looks for them.
 """
 
 import re
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field, field_validator
 
-from emu.config import Config, read_toml
+from emu.compare import Mode
+from emu.config import Config, read_toml, validate
 from emu.errors import ConfigError
 from emu.evaluate import ModelEntry, find_model
 from emu.evaluate.entries import MODEL_SUFFIXES
@@ -55,6 +68,7 @@ class Case(Config):
         recipe: path of a recipe TOML.
         batch_size: rows per call. Figures do not depend on it, digests neither.
         compare_samples: rows that the per-layer table is made of.
+        compare: what layers are fed with, by default both ways.
         limits: what quantization may cost.
 
     A model that is quantized already has no FP32 beside it: it takes no calibration,
@@ -69,6 +83,7 @@ class Case(Config):
     recipe: str | None = None
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
     compare_samples: Annotated[int, Field(ge=1, le=100_000)] = 64
+    compare: Annotated[tuple[Mode, ...], Field(min_length=1)] = tuple(Mode)
     limits: Limits = Limits()
 
     @field_validator("id")
@@ -77,6 +92,41 @@ class Case(Config):
         if not _ID.fullmatch(text):
             raise ValueError("expected letters, digits, '_', '-' and '.'")
         return text
+
+
+Names = str | Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class _Cases(Case):
+    """One case of a file, or all combinations of its lists."""
+
+    model: Names  # type: ignore[assignment] - what a file may say
+    target: Names | None = None  # type: ignore[assignment]
+    recipe: Names | None = None  # type: ignore[assignment]
+
+    @field_validator("id")
+    @classmethod
+    def _is_file_name(cls, text: str) -> str:
+        """What it becomes is checked in each case."""
+        return text
+
+    def combinations(self) -> Iterator[dict[str, Any]]:
+        """Each case as a file would say it alone."""
+        said = self.model_dump(exclude_unset=True)
+        for model, target, recipe in product(
+            *(_listed(names) for names in (self.model, self.target, self.recipe))
+        ):
+            known = {"model": _stem(model), "target": _stem(target)}
+            path = _filled(recipe, known)
+            names = {**known, "recipe": _recipe_name(recipe)}
+            found = {**said, "model": model, "target": target, "recipe": path}
+            found["id"] = _filled(self.id, names)
+            yield {key: value for key, value in found.items() if value is not None}
+
+
+class _SuiteFile(Config):
+    description: str = ""
+    case: Annotated[tuple[_Cases, ...], Field(min_length=1)]
 
 
 class Suite(Config):
@@ -88,7 +138,9 @@ class Suite(Config):
 
 def read_suite(path: Path) -> Suite:
     """Read a suite; ConfigError for a wrong key or two cases of one id."""
-    suite = read_toml(path, Suite)
+    file = read_toml(path, _SuiteFile)
+    cases = [one for case in file.case for one in case.combinations()]
+    suite = validate({"description": file.description, "case": cases}, Suite, file=path)
     seen: set[str] = set()
     for case in suite.case:
         if case.id in seen:
@@ -137,6 +189,28 @@ def _locate(suite: Path, ref: str, section: str) -> str:
         return str(suite.parent / ref)
     entry = suite.parent / section / f"{ref}.toml"
     return str(entry) if entry.is_file() else ref
+
+
+def _listed(names: str | tuple[str, ...] | None) -> tuple[str | None, ...]:
+    return names if isinstance(names, tuple) else (names,)
+
+
+def _stem(ref: str | None) -> str:
+    return Path(ref).stem if ref and _is_path(ref) else ref or ""
+
+
+def _recipe_name(ref: str | None) -> str:
+    """The name of a recipe's file; of its folder, if the file is named by the case."""
+    if ref is None:
+        return ""
+    return Path(ref).parent.name if "{" in Path(ref).name else _stem(ref)
+
+
+def _filled(text: str | None, names: dict[str, str]) -> str | None:
+    """{model}, {target} and {recipe} replaced; other braces stay as they are."""
+    for name, value in names.items():
+        text = text and text.replace(f"{{{name}}}", value)
+    return text
 
 
 def _is_path(ref: str) -> bool:

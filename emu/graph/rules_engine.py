@@ -19,6 +19,7 @@ from emu.ops import (
     FloatRescale,
     IntegerSoftmax,
     ResizeInteger,
+    ResizeSingle,
     SoftmaxStyle,
 )
 
@@ -154,6 +155,25 @@ def pixels_are_inside(op: ResizeInteger, operands: list[Operand]) -> str | None:
     return None
 
 
+def taps_are_inside(op: ResizeSingle, operands: list[Operand]) -> str | None:
+    """Every pixel that a resize reads is one, and every share is a number."""
+    del op
+    image, *taps = operands
+    for name, size, pixels, shares in zip(
+        ("rows", "columns"), image.shape[1:3], taps[:2], taps[2:], strict=True
+    ):
+        none = f"{name} and their shares are no constants of shape (2, n)"
+        if not isinstance(pixels, np.ndarray) or not isinstance(shares, np.ndarray):
+            return none
+        if pixels.shape != shares.shape or len(pixels) != 2:
+            return none
+        if size is None or np.any((pixels < 0) | (pixels >= size)):
+            return f"{name} name a pixel outside 0..{size} of the operand"
+        if not np.isfinite(shares).all():
+            return f"{name} have a share that is not finite"
+    return None
+
+
 ENGINE_RULES: Final[Mapping[type[Any], Rule]] = MappingProxyType(
     {
         IntegerSoftmax: softmax_has_its_tables,
@@ -162,5 +182,6 @@ ENGINE_RULES: Final[Mapping[type[Any], Rule]] = MappingProxyType(
         FloatRescale: numbers_are_finite,
         DequantizedAvgPool2d: parameters_are_of_tensors,
         ResizeInteger: pixels_are_inside,
+        ResizeSingle: taps_are_inside,
     }
 )

@@ -146,6 +146,7 @@ from emu.ops.resize import (
     NearestRounding as NearestRounding,
     Resize as Resize,
     ResizeInteger as ResizeInteger,
+    ResizeSingle as ResizeSingle,
 )
 from emu.ops.scale import (
     Dequantize as Dequantize,
@@ -213,6 +214,7 @@ Op = (
     | ReduceSum
     | Resize
     | ResizeInteger
+    | ResizeSingle
     | Identity
     | Reshape
     | Transpose
@@ -314,6 +316,7 @@ _KERNELS: Final[Mapping[type[Op], Kernel]] = MappingProxyType(
         ReduceSum: pool.reduce_sum,
         Resize: resize.resize,
         ResizeInteger: resize.resize_integer,
+        ResizeSingle: resize.resize_single,
         Identity: shape.identity,
         Reshape: shape.reshape,
         Transpose: shape.transpose,

@@ -81,9 +81,10 @@ class PRelu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Softmax:
-    """exp(x) / sum(exp(x)) along one axis; float only."""
+    """exp(beta * x) / sum(exp(beta * x)) along one axis; float only."""
 
     axis: int = -1
+    beta: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +172,8 @@ def prelu(
 
 def softmax(op: Softmax, x: Float32[Array, "..."]) -> Float32[Array, "..."]:
     """Normalised exponentials along the axis."""
-    return jax.nn.softmax(x, axis=op.axis)
+    scaled = x if op.beta == 1 else x * jnp.float32(op.beta)
+    return jax.nn.softmax(scaled, axis=op.axis)
 
 
 def clamp(op: Clamp, x: Integer[Array, "..."]) -> Integer[Array, "..."]:

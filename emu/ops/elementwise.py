@@ -12,6 +12,7 @@ from jaxtyping import Array, Integer, Shaped
 
 from emu.fixedpoint import Rounding, round_shift
 from emu.fixedpoint.wide import to_int64
+from emu.ops.single import single
 
 MAX_SHIFT: Final = 63
 
@@ -31,10 +32,12 @@ class Mul:
     """x * y with broadcasting; TOSA MUL.
 
     Of int32 operands the exact product times 2**-shift, half up (0..63),
-    keeps its low 32 bits.
+    keeps its low 32 bits. `alone`: the float32 product is rounded by itself, though
+    the compiler may fuse it with a sum that follows, which rounds once less.
     """
 
     shift: int = 0
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,8 @@ def mul(
 ) -> Shaped[Array, "..."]:
     """Product of the broadcast operands; both of one dtype."""
     a, b = aligned(x, y)
+    if op.alone and x.dtype == jnp.float32:
+        return single(a.astype(jnp.float64) * b.astype(jnp.float64)).astype(x.dtype)
     if op.shift == 0:
         return a * b
     product = to_int64(a) * to_int64(b)

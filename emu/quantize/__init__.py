@@ -32,6 +32,7 @@ from emu.quantize.recipe_file import (
     RecipeFile as RecipeFile,
     open_recipe as open_recipe,
 )
+from emu.quantize.recipe_text import recipe_text as recipe_text
 from emu.quantize.stated import (
     is_stated as is_stated,
     lower_stated as lower_stated,

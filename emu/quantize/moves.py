@@ -92,12 +92,17 @@ def lower_resize(state: Lowering, node: Node) -> None:
     x = state.integer(node.inputs[0], node.name)
     form, result = state.form(x), state.result(node)
     _, height, width, _ = state.builder.tensors[x].shape
-    made, rows, columns = build_resize(
-        op, state.target.kernels.resize, (height or 1, width or 1)
+    made, constants = build_resize(
+        op,
+        state.target.kernels.resize,
+        (height or 1, width or 1),
+        unsigned=form.format.bits == 8 and not form.format.signed,
     )
     operands = (
         x,
-        state.builder.constant(f"{result}:rows", rows),
-        state.builder.constant(f"{result}:columns", columns),
+        *(
+            state.builder.constant(f"{result}:{name}", array)
+            for name, array in constants.items()
+        ),
     )
     _ended(state, node, made, operands, form)

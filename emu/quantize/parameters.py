@@ -21,6 +21,7 @@ from emu.quantize.weights import (
     WeightMethod,
     WeightStyle,
     cluster,
+    compensate,
     largest_scale,
     least_error_scale,
 )
@@ -151,7 +152,10 @@ def quantize_weights(
         steps, grid = style.steps(fmt, narrow=narrow), np.arange(low, fmt.max + 1)
         rounds = style.num_of_iteration
         found = cluster(columns, scale, smallest, grid, steps, rounds)
-        integers, scale = found.integers, found.scale
+        scale = np.broadcast_to(found.scale, co)
+        filters = columns.reshape(-1, co), found.integers.reshape(-1, co)
+        kernels = weights.shape[-2]
+        integers = compensate(filters[0], scale, found.levels, filters[1], kernels)
         levels = found.levels.astype(fmt.dtype)
     else:
         integers = np.clip(np.rint(columns / scale), low, fmt.max)

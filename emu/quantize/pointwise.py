@@ -159,6 +159,7 @@ def lower_softmax(state: Lowering, node: Node) -> None:
         style,
         *(source.qparams, source.format, form.qparams, form.format),
         length=shape[-1] or 1,
+        beta=op.beta,
     )
     names = (f"{result}:exponentials", f"{result}:reciprocals")
     constants = [

@@ -41,7 +41,7 @@ from emu.calibrate import Method, Observation
 from emu.config import Config, nearest, read_toml
 from emu.errors import ConfigError
 from emu.graph import Graph
-from emu.ops import Conv, Gemm
+from emu.ops import Conv, ConvTranspose, Gemm
 from emu.quantize.fusion import RESCALING, activations_after
 from emu.quantize.weights import WeightMethod, WeightStyle
 from emu.targets import Target
@@ -220,7 +220,7 @@ def averaged(recipe: Recipe, graph: Graph) -> tuple[str, ...]:
         dict.fromkeys(
             node.inputs[0]
             for node in graph.nodes
-            if isinstance(node.op, Conv | Gemm)
+            if isinstance(node.op, Conv | Gemm | ConvTranspose)
             and settings[node.output].bias_correction
         )
     )

@@ -1,25 +1,33 @@
 """Layers that sum products: to accumulators, then a rescale per output channel."""
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
 import numpy as np
 
-from emu.fixedpoint import IntFormat
+from emu.fixedpoint import IntFormat, RescaleScheme
 from emu.graph import Node
 from emu.ops import (
     BatchMatMul,
     Codebook,
+    Concat,
     Conv,
     Conv2d,
     ConvTranspose,
     DepthwiseConv2d,
     MatMul,
     Op,
+    Rescale,
+    Reshape,
+    Slice,
     TransposeConv2d,
 )
 from emu.quantize.lower import Lowering
 from emu.quantize.parameters import Form, QuantizedWeights
+from emu.quantize.reductions import LANES
+from emu.targets import TransposedStyle
 
 
 def lower_weighted(state: Lowering, node: Node) -> None:
@@ -47,7 +55,9 @@ def lower_transposed(state: Lowering, node: Node) -> None:
         w_zero_point=quantized.zero_point,
         accumulator=state.accumulator(_wider(form.format, quantized.format)),
     )
-    _accumulate(state, node, x, op, quantized)
+    vectors = state.target.kernels.transposed is TransposedStyle.LITERT_VECTOR
+    end = _rescaled_in_vectors if vectors and form.format.bits <= 8 else _rescaled
+    _accumulate(state, node, x, op, quantized, end)
 
 
 def lower_batch_product(state: Lowering, node: Node) -> None:
@@ -66,8 +76,66 @@ def lower_batch_product(state: Lowering, node: Node) -> None:
     state.rescaled(node, acc, factor, form, operand=wider)
 
 
+# What ends a layer: its accumulators, their factors and the format of its operand.
+End = Callable[[Lowering, Node, str, np.ndarray, IntFormat], None]
+
+
+def _rescaled(
+    state: Lowering, node: Node, acc: str, factor: np.ndarray, operand: IntFormat
+) -> None:
+    """In the scheme of the target."""
+    form = state.source.form(state.result(node))
+    state.rescaled(node, acc, factor, form, operand=operand)
+
+
+def _rescaled_in_vectors(
+    state: Lowering, node: Node, acc: str, factor: np.ndarray, operand: IntFormat
+) -> None:
+    """Channels by 8, or of uint8 the values of a sample by 16, and those left over.
+
+    Source: LiteRT tflite/kernels/internal/optimized/optimized_ops.h, Quantize.
+    """
+    form = state.source.form(state.result(node))
+    sample = [size or 1 for size in state.builder.tensors[acc].shape[1:]]
+    lanes, values = 8, acc
+    if not operand.signed:
+        lanes, flat = LANES, (math.prod(sample),)
+        values = state.scratch(Reshape(shape=flat), (acc,), node, "flat")
+    *outer, count = (size or 1 for size in state.builder.tensors[values].shape[1:])
+    whole = count - count % lanes
+    parts = []
+    for start, size, scheme in (
+        (0, whole, RescaleScheme.SRDHM_HALF_UP),
+        (whole, count - whole, RescaleScheme.DOUBLE_ROUND),
+    ):
+        if not size:
+            continue
+        cut = Slice(
+            starts=(0,) * (len(outer) + 1) + (start,),
+            sizes=(-1, *outer, size),
+            steps=(1,) * (len(outer) + 2),
+        )
+        part = state.scratch(cut, (values,), node, f"from{start}")
+        each = factor[start : start + size] if len(factor) > 1 else factor
+        name = f"{state.result(node)}:from{start}"
+        factors = state.rescale_factors(name, each, scheme)
+        op = Rescale(scheme=scheme, format=form.format, zero_point=form.zero_point)
+        parts.append(state.scratch(op, (part, *factors), node, f"from{start}:rescaled"))
+    joined = parts[0]
+    if len(parts) > 1:
+        joined = state.scratch(
+            Concat(axis=len(outer) + 1), tuple(parts), node, "joined"
+        )
+    state.clamped(node, Reshape(shape=tuple(sample)), (joined,), form)
+
+
 def _accumulate(
-    state: Lowering, node: Node, x: str, op: Op, quantized: QuantizedWeights
+    state: Lowering,
+    node: Node,
+    x: str,
+    op: Op,
+    quantized: QuantizedWeights,
+    end: End = _rescaled,
 ) -> None:
     """The sum of products and what follows it."""
     result = state.result(node)
@@ -87,8 +155,7 @@ def _accumulate(
     scale = state.factor(node, operand, quantized.scale, form)
     per_tensor = bool(np.all(scale == scale[0]))
     factor = scale[:1] if per_tensor else scale
-    wider = _wider(operand.format, quantized.format)
-    state.rescaled(node, acc, factor, form, operand=wider)
+    end(state, node, acc, factor, _wider(operand.format, quantized.format))
 
 
 def _wider(x: IntFormat, weights: IntFormat | None) -> IntFormat:

@@ -15,7 +15,10 @@ _NAME = 44
 
 
 def against_json(report: AgainstReport) -> dict[str, Any]:
-    """The stable names: rows in execution order; "first_divergence" null if equal."""
+    """The stable names: rows in execution order.
+
+    "first_divergence" is null if all that decide are equal, see `AgainstReport`.
+    """
     first = report.first_divergence
     return strict_json(
         {
@@ -54,16 +57,24 @@ def render_against(
 
 
 def _verdict(report: AgainstReport) -> Text:
-    first = report.first_divergence
-    if first is None:
-        count = len(report.rows)
+    rows, deciding = report.rows, report.deciding
+    first, count = report.first_divergence, len(rows)
+    differ = sum(bool(row.differing) for row in rows)
+    if first is not None:
+        return Text(
+            f"first divergence: {first.name} ({first.op}): {first.differing:,} of "
+            f"{first.elements:,} elements, by at most {_steps(first)} LSB; "
+            f"{differ} of {count} tensors differ",
+            "red",
+        )
+    if not differ:
         return Text(f"all {count} tensors are equal" if count > 1 else "equal", "green")
-    differ = sum(bool(row.differing) for row in report.rows)
+    worst = max(row.max_relative or 0.0 for row in rows)
     return Text(
-        f"first divergence: {first.name} ({first.op}): {first.differing:,} of "
-        f"{first.elements:,} elements, by at most {_steps(first)} LSB; "
-        f"{differ} of {len(report.rows)} tensors differ",
-        "red",
+        f"equal in all integers; {differ} of "
+        f"{_counted(count - len(deciding), 'float tensor')} differs, by at most "
+        f"{worst:.2g} of the largest value",
+        "green",
     )
 
 
@@ -72,7 +83,8 @@ def _table(rows: list[Difference]) -> Table:
     table.add_column("tensor", no_wrap=True)
     table.add_column("op", no_wrap=True)
     table.add_column("dtype", no_wrap=True)
-    for name in ("elements", "differing", "max LSB"):
+    reals = any(row.is_real for row in rows)
+    for name in ("elements", "differing", "max LSB", *(["relative"] if reals else [])):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
@@ -82,6 +94,7 @@ def _table(rows: list[Difference]) -> Table:
             f"{row.elements:,}",
             f"{row.differing:,}",
             _steps(row),
+            *(["" if row.max_relative is None else f"{row.max_relative:.2g}"] * reals),
             style="red" if row.differing else "",
         )
     return table

@@ -1,5 +1,6 @@
 """Results as JSON objects with stable names, for `--json`."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -67,6 +68,7 @@ def _case_json(case: CaseOutcome) -> Json:
             **result.identity,
             "fp32": result.fp32.to_json() if result.fp32 else None,
             "quantized": result.quantized.to_json(),
+            "paired": asdict(result.pairs) if result.pairs else None,
             "digest": result.digest,
             "seconds": result.seconds,
             "versions": dict(result.versions),

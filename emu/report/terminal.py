@@ -13,6 +13,7 @@ from rich.text import Text
 from emu.compare import LayerReport, Mode
 from emu.evaluate import ClassifyResult, EvalResult, ReconstructResult
 from emu.gate import CaseOutcome, GateResult, Outcome, Verdict
+from emu.report.methods import by_method, method_table
 
 WIDTH: Final = 100
 _NAME: Final = 24
@@ -134,14 +135,19 @@ def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
 def gate_report(result: GateResult, *, limit: int | None = 12) -> RenderableType:
     """All of a gate run: layers, accuracy, what an update wrote, verdicts.
 
-    `limit` is the number of layers shown of each case.
+    `limit` is the number of layers shown of each case; cases that differ in their
+    recipe alone come side by side instead.
     """
     parts: list[RenderableType] = []
     measured = [case for case in result.cases if case.result]
+    groups = by_method(measured)
+    side_by_side = {id(result) for some in groups.values() for result in some}
     for case in measured:
-        if case.result and case.result.layers:
+        if case.result and case.result.layers and id(case.result) not in side_by_side:
             title = f"{case.case}: layers against golden FP32"
             parts += [layer_table(case.result.layers, limit=limit, title=title), ""]
+    for key, results in groups.items():
+        parts += [method_table(key, results), ""]
     if measured:
         parts += [accuracy_table(measured), ""]
     if result.changes:

@@ -56,6 +56,17 @@ def best_label(best: Trial) -> str:
     return f"best {100 * best.score:.2f} % ({-best.drop_points:+.2f}), {best.label}"
 
 
+def chosen_text(found: Tuning, model: str, target: str) -> str:
+    """What a recipe was chosen for and by which figures, for its head."""
+    best = found.best
+    return (
+        f"emu tune {model} --target {target} --max-drop {found.max_drop:g}\n"
+        f"{best.step}: {best.label}; {100 * best.score:.2f} %, FP32 "
+        f"{100 * found.fp32:.2f} %, {100 * best.integer_share:.1f} % of the MACs on "
+        "integers"
+    )
+
+
 def render_tuning(
     found: Tuning, target: str, trials: Path, file: Path
 ) -> RenderableType:

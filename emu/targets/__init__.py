@@ -8,6 +8,7 @@ from emu.targets.kernels import (
     ResizeStyle as ResizeStyle,
     SumStyle as SumStyle,
     TableStyle as TableStyle,
+    TransposedStyle as TransposedStyle,
 )
 from emu.targets.target import (
     ActivationFormat as ActivationFormat,

@@ -85,12 +85,26 @@ class RequantizeStyle(Enum):
     LITERT_VECTOR = "litert-vector"
 
 
+class TransposedStyle(Enum):
+    """How the 8-bit sums of a transposed convolution are rescaled.
+
+    RESCALE: by the rescale scheme. LITERT_VECTOR: in vectors SRDHM, then half up: of
+    int8 groups of 8 channels, of uint8 groups of 16 values of a sample; what is left
+    over shifts half away from zero (LiteRT's optimized kernels).
+    """
+
+    RESCALE = "rescale"
+    LITERT_VECTOR = "litert-vector"
+
+
 class ResizeStyle(Enum):
     """Whose shares and rounding an integer resize has.
 
-    LITERT: shares of 10 bits, half away (int8 and int16; nearest neighbour too).
+    LITERT: shares of 10 bits, half away (nearest neighbour too), but uint8 bilinear in
+    float32. LITERT_OPTIMIZED: the same, floats in the order of the optimized kernel.
     XNNPACK: shares of 11 bits, half up (8-bit bilinear).
     """
 
     LITERT = "litert"
+    LITERT_OPTIMIZED = "litert-optimized"
     XNNPACK = "xnnpack"

@@ -29,6 +29,7 @@ from emu.targets.kernels import (
     ResizeStyle,
     SumStyle,
     TableStyle,
+    TransposedStyle,
 )
 
 _Bits = Annotated[int, Field(ge=2, le=16)]
@@ -208,6 +209,7 @@ class Kernels(Config):
     average: AverageKernel = AverageKernel.MEAN
     mean: MeanStyle = MeanStyle.RESCALE
     requantize: RequantizeStyle = RequantizeStyle.RESCALE
+    transposed: TransposedStyle = TransposedStyle.RESCALE
     resize: ResizeStyle = ResizeStyle.LITERT
     softmax: SoftmaxStyle | None = None
     wide_softmax: SoftmaxStyle | None = None

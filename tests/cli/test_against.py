@@ -45,6 +45,7 @@ def test_equal_sides_end_with_0(emu, lite):
         "elements": 960,
         "differing": 0,
         "max_lsb": 0,
+        "max_relative": None,
     }
     assert (told["first_divergence"], told["missing"]) == (None, [])
     shown = emu("compare", "q.tflite", *REFERENCE)
@@ -131,6 +132,30 @@ def test_a_qdq_file_is_compared_with_onnxruntime(emu, tmp_path, monkeypatch):
     ).json
     assert found["target"] == "onnxruntime"
     assert {"xq", "yq"} <= {row["name"] for row in found["layers"]}
+
+
+def test_floats_of_a_file_that_differ_in_last_bits_end_with_0(
+    emu, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    model = tiny_qdq()
+    # Its Relu ends at the code 0, so that ONNX Runtime fuses the layer to integers.
+    (zero,) = (t for t in model.graph.initializer if t.name == "yz")
+    zero.raw_data = bytes(1)
+    # Past the last integers: the exponentials of two libraries.
+    model.graph.node.append(onnx.helper.make_node("Softmax", ["y"], ["p"], "soft"))
+    model.graph.output[0].name = "p"
+    onnx.save(model, "q.onnx")
+    against = ("--against", "onnxruntime-optimized", "--data", "random:200", "--json")
+    found = emu("compare", "q.onnx", *against)
+    assert found.code == 0
+    told = found.json
+    assert told["first_divergence"] is None
+    (p,) = (row for row in told["layers"] if row["dtype"] == "float32")
+    assert p["name"] == "p"
+    assert p["differing"] > 0
+    assert 0 < p["max_relative"] < 1e-5
+    assert {row["differing"] for row in told["layers"] if row is not p} == {0}
 
 
 def test_a_quantized_file_is_evaluated_as_it_runs(emu, lite):

@@ -59,6 +59,25 @@ def test_a_narrow_accumulator_that_could_overflow_is_named(emu, tiny, tmp_path):
     assert "the accumulator has 16 and then does wrap" in " ".join(shown.split())
 
 
+def test_codebooks_and_balancing_are_reported(emu, tiny, tmp_path):
+    model, data = tiny
+    recipe, output = tmp_path / "r.toml", tmp_path / "p.emu"
+    recipe.write_text(
+        '[global]\nweight_method = "nuq"\nnum_steps = 4\nmigration_strength = 0.5\n'
+    )
+    options = ("--target", "generic-int8", "--calib", data, "--recipe", recipe)
+    made = emu("optimize", model, *options, "-o", output, "--json").json
+    # 54 and 12 weights of 8 bits; indices of 2 bits, and 4 levels for each layer.
+    ratio = 8 * 66 / (2 * 66 + 2 * 4 * 8)
+    assert made["weight_compression"]["ratio"] == ratio
+    assert made["balancing"]["layers"] == ["dense"]
+    assert list(made["balancing"]["left"]) == ["conv"]
+    assert emu("inspect", output, "--json").json["weight_compression"]["ratio"] == ratio
+    assert f"{ratio:.2f}x smaller" in emu("inspect", output).out
+    shown = emu("optimize", model, *options, "-o", output).out
+    assert "not conv: Transpose" in " ".join(shown.split())
+
+
 def test_a_program_takes_no_target(refused, tiny_program):
     line, error = refused("inspect", tiny_program, "--target", "generic-int8")
     assert "an .emu file is quantized already" in line

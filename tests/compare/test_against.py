@@ -94,6 +94,28 @@ def test_the_first_divergence_is_the_first_in_execution_order():
     assert report.first_divergence is report.rows[0]
 
 
+def test_reals_do_not_decide_beside_equal_integers():
+    def change(arrays):
+        arrays["y"] += 0.5
+
+    report = against(program(), samples(10), change)
+    assert [row.differing for row in report.rows] == [0, 240]
+    assert report.first_divergence is None
+
+
+def test_reals_are_told_relative_to_the_largest_value():
+    def change(arrays):
+        flat = arrays["y"].reshape(-1)
+        flat[:3] = (0.0, 0.0, 64.0)
+
+    graph, x = program(), samples(10)
+    y = Program(graph, 10, ("y",))(x)["y"].reshape(-1)
+    (q, row) = against(graph, x, change).rows
+    gap = np.abs(y[:3] - np.array([0.0, 0.0, 64.0])).max()
+    assert row.max_relative == pytest.approx(gap / 64)
+    assert q.max_relative is None
+
+
 def test_reals_are_told_in_steps_of_their_scale():
     def change(arrays):
         arrays["y"][3, 1, 1, 1] += 0.75

@@ -135,3 +135,13 @@ def test_batches_of_one_size_compile_once():
     finally:
         jax.monitoring.clear_event_listeners()
     assert compiled == []
+
+
+def test_weights_of_a_codebook_can_be_tapped_and_are_whole():
+    settings = {"weight_method": "nuq", "num_steps": 4}
+    graph = lowered(two_convs(), everywhere=settings)
+    tap = "second:weights"
+    (small, large) = (Program(graph, n, (tap,))(images(graph, 1))[tap] for n in (1, 4))
+    index, levels = (graph.constants[f"{tap}:{what}"] for what in ("index", "levels"))
+    np.testing.assert_array_equal(small, levels[index])
+    np.testing.assert_array_equal(large, small)

@@ -4,7 +4,7 @@ import numpy as np
 
 from emu.calibrate import calibrate
 from emu.fixedpoint import INT8, QParams, RescaleScheme, encode_scale
-from emu.graph import GraphBuilder, Tensor, verify
+from emu.graph import Graph, GraphBuilder, Tensor, verify
 from emu.ops import Clamp, Conv2d, Rescale
 from emu.quantize import Recipe, observations, quantize_graph
 from emu.targets import find_target
@@ -66,3 +66,9 @@ def pixels(graph, count, seed=0):
     """Any int8 images for `convolution`."""
     shape = (count, *graph.tensors["x"].shape[1:])
     return np.random.default_rng(seed).integers(-128, 128, shape, dtype=np.int8)
+
+
+def changed(graph, **fields):
+    """The same graph with other parts."""
+    parts = ("name", "inputs", "outputs", "nodes", "tensors", "constants", "provenance")
+    return Graph(**{**{part: getattr(graph, part) for part in parts}, **fields})

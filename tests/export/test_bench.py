@@ -6,13 +6,15 @@ that reason.
 
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from emu.export import export_vectors
 from emu.export.hexfile import WordFormat, hex_text
-from tests.export.programs import convolution, lowered, pixels
+from emu.fixedpoint import Accumulator, Overflow, RescaleScheme
+from tests.export.programs import changed, convolution, lowered, pixels
 from tests.oracles.interpreter import interpret
 from tests.zoo import every_layer, images
 
@@ -92,13 +94,79 @@ def test_a_file_that_is_missing_or_short_is_noticed(export, tmp_path):
     assert simulate(folder, layer, tmp_path)[0] == 1
 
 
-def test_the_bench_refuses_a_scheme_that_it_does_not_know(export, tmp_path):
-    _, _, folder, layer = export()
-    defines = folder / layer["defines"]
-    defines.write_text(defines.read_text().replace("single-round", "double-round"))
-    code, output = simulate(folder, layer, tmp_path)
+def refused(graph, layer, tmp_path):
+    """The one line that the bench of a layer ends with, and what the manifest says."""
+    x = {
+        name: np.zeros((1, *graph.tensors[name].shape[1:]), graph.tensors[name].dtype)
+        for name in graph.inputs
+    }
+    found = export_vectors(graph, x, tmp_path / "out")
+    entry = next(e for e in found["layers"] if e["layer"] == layer)
+    code, output = simulate(tmp_path / "out", entry, tmp_path)
     assert code == 1
-    assert "single-round" in output
+    (line,) = (line for line in output.splitlines() if "conv2d_tb.v knows" in line)
+    assert line.endswith(entry["bench_refuses"])
+    return entry["bench_refuses"]
+
+
+def with_operators(graph, accumulator=None, **rescale):
+    """The convolution with another register, or other fields of its rescale."""
+    conv, scale, *rest = graph.nodes
+    conv_op = replace(conv.op, accumulator=accumulator or conv.op.accumulator)
+    nodes = (replace(conv, op=conv_op), replace(scale, op=replace(scale.op, **rescale)))
+    return changed(graph, nodes=(*nodes, *rest))
+
+
+def test_the_bench_refuses_another_operator_in_one_line(tmp_path):
+    line = refused(lowered(every_layer()), "deep", tmp_path)
+    assert line == (
+        "conv2d_tb.v knows conv2d alone; this layer is deep: depthwise_conv2d + "
+        "rescale, 32-bit wrap accumulator, rescale single-round, saturate"
+    )
+
+
+def test_the_bench_refuses_a_matrix_product_in_one_line(tmp_path):
+    assert "this layer is scores: matmul" in refused(
+        lowered(every_layer()), "scores", tmp_path
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "known", "found"),
+    [
+        (
+            {"scheme": RescaleScheme.DOUBLE_ROUND},
+            "the scheme single-round with saturation",
+            "rescale double-round, saturate",
+        ),
+        (
+            {"overflow": Overflow.WRAP},
+            "the scheme single-round with saturation",
+            "rescale single-round, wrap",
+        ),
+        (
+            {"accumulator": Accumulator(bits=20, overflow=Overflow.SATURATE)},
+            "accumulators of up to 32 bits that wrap",
+            "20-bit saturate accumulator",
+        ),
+        (
+            {"accumulator": Accumulator(bits=40)},
+            "accumulators of up to 32 bits that wrap",
+            "40-bit wrap accumulator",
+        ),
+        ({"x_left_shift": 1}, "accumulators that have 32 bits", "32-bit wrap"),
+    ],
+    ids=["scheme", "overflow", "register", "width", "left-shift"],
+)
+def test_the_bench_refuses_other_numbers_in_one_line(fields, known, found, tmp_path):
+    line = refused(with_operators(convolution(), **fields), "conv", tmp_path)
+    assert line.startswith(f"conv2d_tb.v knows {known}")
+    assert found in line
+
+
+def test_the_bench_refuses_an_accumulator_that_somebody_else_reads(tmp_path):
+    graph = changed(convolution(), outputs=("y:acc", "y"))
+    assert "the rescale that alone reads it" in refused(graph, "conv", tmp_path)
 
 
 def test_the_bench_agrees_on_every_convolution_of_the_zoo(tmp_path):

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from emu.export.units import op_name, split, word_format
-from emu.graph import Graph
 from emu.ops import KERNELS, Conv2d
-from tests.export.programs import convolution, lowered
+from tests.export.programs import changed, convolution, lowered
 from tests.zoo import every_layer
 
 FILES = ["input", "weight", "bias", "accumulator", "multiplier", "shift", "expected"]
@@ -17,11 +16,6 @@ FILES = ["input", "weight", "bias", "accumulator", "multiplier", "shift", "expec
 @pytest.fixture(scope="module")
 def program():
     return lowered(every_layer())
-
-
-def changed(graph, **fields):
-    parts = ("name", "inputs", "outputs", "nodes", "tensors", "constants", "provenance")
-    return Graph(**{**{part: getattr(graph, part) for part in parts}, **fields})
 
 
 def test_a_convolution_its_rescale_and_its_clamp_are_one_unit():

@@ -144,6 +144,16 @@ def concat(drawer: Drawer) -> onnx.ModelProto:
     return build(drawer, "QLinearConcat", inputs, {"a": IMAGE, "b": IMAGE}, axis=1)
 
 
+def where(drawer: Drawer) -> onnx.ModelProto:
+    forms = [drawer.form(name, 0.01, 0.05) for name in "ab"]
+    result = drawer.form("y", 0.01, 0.05)
+    inputs = ["c", "a", *forms[0], "b", *forms[1], *result]
+    model = build(drawer, "QLinearWhere", inputs, {"a": IMAGE, "b": IMAGE})
+    condition = helper.make_tensor_value_info("c", onnx.TensorProto.BOOL, IMAGE)
+    model.graph.input.append(condition)
+    return model
+
+
 WINDOW: Final[dict[str, Any]] = {
     "kernel_shape": [3, 2],
     "strides": [2, 1],
@@ -160,6 +170,7 @@ MODELS: Final[Mapping[str, Callable[[Drawer], onnx.ModelProto]]] = {
     "add": of_two("QLinearAdd"),
     "mul": of_two("QLinearMul"),
     "concat": concat,
+    "where": where,
     "sigmoid": of_one("QLinearSigmoid", 0.003, 0.005),
     "leaky relu": of_one("QLinearLeakyRelu", 0.01, 0.05, alpha=0.1),
     "softmax": of_one("QLinearSoftmax", 0.003, 0.005, axis=-1, opset=13),
@@ -174,13 +185,16 @@ def draw(name: str, seed: int, dtype: type[np.integer]) -> onnx.ModelProto:
 
 
 def random_codes(model: onnx.ModelProto, batch: int, seed: int) -> dict[str, Array]:
-    """Inputs over the whole dtype."""
+    """Inputs over the whole dtype; of conditions both."""
     rng = np.random.default_rng(seed)
     feeds = {}
     for info in model.graph.input:
         tensor = info.type.tensor_type
         dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
         shape = (batch, *(dim.dim_value for dim in tensor.shape.dim[1:]))
+        if dtype == np.bool_:
+            feeds[info.name] = rng.integers(0, 2, shape).astype(np.bool_)
+            continue
         held = np.iinfo(dtype)
         feeds[info.name] = rng.integers(held.min, held.max, shape, dtype, endpoint=True)
     return feeds

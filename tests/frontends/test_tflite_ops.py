@@ -359,6 +359,12 @@ CASES: dict[str, tuple[str, Any, list[Any], list[Lite]]] = {
         [IMAGE, ints(0, 3, 1, 2)],
         [real(1, 6, 9, 8)],
     ),
+    "transpose-conv-of-19": (
+        "TRANSPOSE_CONV",
+        options("TransposeConvOptions", strideH=2, strideW=2, padding=SAME),
+        [ints(1, 17, 15, 19), weights(19, 3, 3, 6), IMAGE, weights(19)],
+        [real(1, 17, 15, 19)],
+    ),
 }
 
 

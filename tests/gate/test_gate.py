@@ -118,7 +118,7 @@ def test_a_baseline_whose_case_is_gone_exits_2(suite):
 def test_a_case_that_fails_does_not_stop_the_others(suite, monkeypatch, measured):
     suite.write_text(suite.read_text() + SECOND)
 
-    def fail_first(path, case, progress):
+    def fail_first(path, case, progress, shared):
         if case.id == "tiny":
             raise DataError("no such luck", file="data.npz", where="x[3]")
         return measured

@@ -15,6 +15,7 @@ from emu.gate import (
     read_suite,
     run_case,
 )
+from emu.gate.run import Shared
 from emu.gate.verdict import judge, judge_limits
 from tests.quantized import tiny_tflite
 
@@ -133,3 +134,24 @@ def test_a_quantized_model_is_measured_without_fp32(quantized):
 def test_what_means_nothing_for_a_quantized_model_is_refused(changes, quantized):
     with pytest.raises(ConfigError, match=r"for q\.tflite, which is quantized already"):
         run_case(quantized, case_of(quantized, **changes))
+
+
+def test_what_cases_share_is_measured_once_and_changes_nothing(suite, measured):
+    shared = Shared()
+    seen = []
+    for size in (32, 32):
+        case = case_of(suite, batch_size=size)
+        found = run_case(suite, case, lambda _, stage, *__: seen.append(stage), shared)
+        assert found.digest == measured.digest
+        assert found.quantized.counts() == measured.quantized.counts()
+    assert len(shared.fp32) == 1
+    assert seen.index("FP32") < seen.index("calibrate")
+    assert "FP32" not in seen[seen.index("compare") :]
+
+
+def test_layers_are_compared_in_the_ways_that_a_case_names(suite):
+    found = run_case(suite, case_of(suite, compare=(Mode.CUMULATIVE,)))
+    assert found.layers
+    assert set(found.layers.tables) == {Mode.CUMULATIVE}
+    assert found.layers.mean_sqnr(Mode.CUMULATIVE)
+    assert found.layers.mean_sqnr(Mode.ISOLATED) is None

@@ -69,3 +69,35 @@ def test_data_that_nothing_names_is_an_error(suite):
     with pytest.raises(ConfigError, match="names its calibration") as caught:
         case_calibration(suite, case, case_model(suite, case))
     assert caught.value.where == "a"
+
+
+CROSS = """
+    [[case]]
+    id = "{model}-{target}-{recipe}"
+    model = ["a", "folder/b.onnx"]
+    target = ["generic-int8", "mine.toml"]
+    recipe = ["recipes/kl.toml", "recipes/auto/{model}-{target}.toml"]
+    limits = { max_drop_points = 1.0 }
+"""
+
+
+def test_lists_make_a_case_of_every_combination(tmp_path):
+    cases = read_suite(write(tmp_path, CROSS)).case
+    assert len(cases) == 8
+    assert cases[0].id == "a-generic-int8-kl"
+    assert cases[-1].id == "b-mine-auto"
+    assert cases[-1].recipe == "recipes/auto/b-mine.toml"
+    assert (cases[-1].model, cases[-1].target) == ("folder/b.onnx", "mine.toml")
+    assert {case.limits.max_drop_points for case in cases} == {1.0}
+
+
+def test_ids_that_do_not_say_what_varies_are_twice_the_same(tmp_path):
+    text = CROSS.replace("-{recipe}", "")
+    with pytest.raises(ConfigError, match="two cases have the id 'a-generic-int8'"):
+        read_suite(write(tmp_path, text))
+
+
+def test_braces_of_other_names_are_no_part_of_an_id(tmp_path):
+    text = CROSS.replace("{recipe}", "{data}")
+    with pytest.raises(ConfigError, match="expected letters"):
+        read_suite(write(tmp_path, text))

@@ -13,6 +13,7 @@ from emu.ops import (
     FloatRescale,
     IntegerSoftmax,
     ResizeInteger,
+    ResizeSingle,
     SoftmaxStyle,
 )
 
@@ -27,6 +28,8 @@ Q = QParams((0.1,), (3,))
 Q2 = QParams((0.1, 0.2), (0, 0), axis=-1)
 FIXED, FLOAT = SoftmaxStyle.LITERT_FIXED, SoftmaxStyle.LITERT_FLOAT
 RESIZE = ResizeInteger(bits=10, rounding=Rounding.HALF_UP)
+SINGLE = ResizeSingle(joint=True)
+SHARES = [np.full((2, 2), 0.5, np.float32), np.full((2, 1), 0.5, np.float32)]
 
 SOUND = [
     (IntegerSoftmax(style=FIXED), [X8, INTS]),
@@ -36,6 +39,7 @@ SOUND = [
     (FloatRescale(format=INT8, scale=0.1), [SUM]),
     (DequantizedAvgPool2d(kernel=(2, 2), x=Q, y=Q), [IMAGE]),
     (RESIZE, [IMAGE, ROWS, COLUMNS]),
+    (SINGLE, [IMAGE, ROWS[:2], COLUMNS[:2], *SHARES]),
 ]
 BROKEN = [
     (IntegerSoftmax(style=FIXED), [X8, REALS], "['float32'] entries, expected"),
@@ -52,6 +56,13 @@ BROKEN = [
     (FloatRescale(format=INT8, scale=np.inf), [SUM], "must be finite"),
     (FloatRescale(format=INT8, scale=1.0, zero_point=200), [SUM], "outside int8"),
     (DequantizedAvgPool2d(kernel=(1, 1), x=Q2, y=Q), [IMAGE], "per channel"),
+    (SINGLE, [IMAGE, ROWS[:2] + 9, COLUMNS[:2], *SHARES], "rows name a pixel outside"),
+    (SINGLE, [IMAGE, ROWS, COLUMNS[:2], *SHARES], "rows and their shares are no"),
+    (
+        SINGLE,
+        [IMAGE, ROWS[:2], COLUMNS[:2], SHARES[0], SHARES[1] + np.inf],
+        "columns have a share that is not finite",
+    ),
     (RESIZE, [IMAGE, ROWS + 1, COLUMNS], "rows name a pixel outside"),
     (RESIZE, [IMAGE, ROWS, COLUMNS[:2]], "columns are no constant of shape"),
     (RESIZE, [IMAGE, ROWS, COLUMNS * 2 // 2 + [[0], [0], [1]]], "have a share outside"),

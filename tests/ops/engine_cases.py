@@ -35,11 +35,10 @@ def _resize(
 ) -> Case:
     mode = Interpolation.LINEAR
     layer = ops.Resize(size=size, mode=mode, coordinates=way)
-    op, rows, columns = build_resize(layer, style, (5, 4))
+    op, taps = build_resize(layer, style, (5, 4), unsigned=dtype == "uint8")
     operands = (
         activation(5, 4, 3, dtype=dtype),
-        constant(rows, "int32"),
-        constant(columns, "int32"),
+        *(constant(array, str(array.dtype)) for array in taps.values()),
     )
     name = f"{style.value}-{way.value}-{size[0]}x{size[1]}-{dtype}"
     return Case(name=name, op=op, operands=operands)
@@ -130,7 +129,8 @@ ENGINES: Final = [
     *(
         _resize(style, way, size, dtype)
         for style, dtypes in [
-            (ResizeStyle.LITERT, ("int8", "int16")),
+            (ResizeStyle.LITERT, ("int8", "int16", "uint8")),
+            (ResizeStyle.LITERT_OPTIMIZED, ("uint8",)),
             (ResizeStyle.XNNPACK, ("int8", "uint8")),
         ]
         for dtype in dtypes

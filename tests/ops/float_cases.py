@@ -30,6 +30,7 @@ _FUNCTIONS: Final = {
     "sixth": ops.HardSigmoid(alpha=1 / 6, beta=0.4),
     "swish": ops.HardSwish(),
     "last": ops.Softmax(),
+    "beta": ops.Softmax(beta=0.5),
     "rows": ops.Softmax(axis=1),
 }
 
@@ -48,6 +49,7 @@ FLOATS: Final = [
     ),
     Case(name="rows", op=ops.Gemm(), operands=(_IMAGE, _real(4, 7))),
     *(Case(name=name, op=op, operands=(_IMAGE,)) for name, op in _FUNCTIONS.items()),
+    Case(name="alone", op=ops.Mul(alone=True), operands=(_IMAGE, _real(4))),
     Case(
         name="channels",
         op=ops.BatchNormalization(epsilon=1e-3),

@@ -191,7 +191,9 @@ REFERENCES = {
     ops.HardSwish: named(),
     ops.LeakyRelu: named("alpha"),
     ops.HardSigmoid: named("alpha", "beta"),
-    ops.Softmax: named("axis"),
+    ops.Softmax: lambda op, x: onnxruntime_result(
+        "Softmax", [np.float32(op.beta) * x], {}, axis=op.axis
+    ),
     ops.Tanh: named(),
     ops.Exp: named(),
     ops.Elu: named("alpha"),

@@ -277,8 +277,8 @@ def test_resize_bilinear(way: Coordinates, dtype: str):
             (ResizeStyle.LITERT, kernels),
             (ResizeStyle.XNNPACK, delegated),
         ]:
-            op, *taps = build_resize(layer, style, (7, 6))
-            assert_all(model, [x], resolvers, run(op, x, *taps))
+            op, taps = build_resize(layer, style, (7, 6))
+            assert_all(model, [x], resolvers, run(op, x, *taps.values()))
 
 
 @each_dtype
@@ -293,8 +293,33 @@ def test_resize_nearest(way: Coordinates, dtype: str):
         x = codes(rng, dtype, 2, 7, 6, 5)
         layer = ops.Resize(size=size, mode=Interpolation.NEAREST, coordinates=way)
         model = resize_model("RESIZE_NEAREST_NEIGHBOR", x, layer, QParams((0.1,), (0,)))
-        op, *taps = build_resize(layer, ResizeStyle.LITERT, (7, 6))
-        assert_all(model, [x], Resolver, run(op, x, *taps))
+        op, taps = build_resize(layer, ResizeStyle.LITERT, (7, 6))
+        assert_all(model, [x], Resolver, run(op, x, *taps.values()))
+
+
+@pytest.mark.parametrize(
+    "way",
+    [Coordinates.HALF_PIXEL, Coordinates.ASYMMETRIC, Coordinates.ALIGN_CORNERS],
+    ids=lambda way: way.value,
+)
+def test_resize_bilinear_of_uint8_is_one_of_floats(way: Coordinates):
+    rng = np.random.default_rng(9)
+    shown = 0
+    for size in ((13, 18), (3, 25), (21, 11)):
+        x = np.concatenate([codes(rng, "uint8", 2, 7, 6, 5) // n for n in (1, 85)])
+        layer = ops.Resize(size=size, mode=Interpolation.LINEAR, coordinates=way)
+        model = resize_model("RESIZE_BILINEAR", x, layer, QParams((0.1,), (0,)))
+        results = []
+        for style, resolver in (
+            (ResizeStyle.LITERT, Resolver.REFERENCE),
+            (ResizeStyle.LITERT_OPTIMIZED, Resolver.OPTIMIZED),
+        ):
+            op, taps = build_resize(layer, style, (7, 6), unsigned=True)
+            results.append(run(op, x, *taps.values()))
+            assert_all(model, [x], [resolver], results[-1])
+        shown += int((results[0] != results[1]).sum())
+    if way is Coordinates.HALF_PIXEL:
+        assert shown > 0  # their orders of summation give other integers
 
 
 # -- sums of XNNPACK ------------------------------------------------------------------

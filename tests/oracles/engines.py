@@ -199,6 +199,33 @@ def resize_integer(
     return made
 
 
+def resize_single(
+    op: ops.ResizeSingle,
+    x: Array,
+    rows: Array,
+    columns: Array,
+    down: Array,
+    across: Array,
+) -> Array:
+    """NumPy's float32 arithmetic rounds every step."""
+    half = np.float32(0.5)
+    made = np.zeros((len(x), rows.shape[1], columns.shape[1], x.shape[-1]), x.dtype)
+    for i in range(rows.shape[1]):
+        for j in range(columns.shape[1]):
+            (top, bottom), (left, right) = rows[:, i], columns[:, j]
+            (a, b), (c, d) = down[:, i], across[:, j]
+            p, q, r, s = (
+                x[:, y, z].astype(np.float32)
+                for y, z in ((top, left), (top, right), (bottom, left), (bottom, right))
+            )
+            if op.joint:
+                total = p * (a * c) + q * (a * d) + r * (b * c) + s * (b * d)
+            else:
+                total = p * a * c + r * b * c + q * a * d + s * b * d
+            made[:, i, j] = np.floor(total + half)
+    return made
+
+
 ENGINES = {
     ops.IntegerSoftmax: integer_softmax,
     ops.FloatRescale: float_rescale,
@@ -206,4 +233,5 @@ ENGINES = {
     ops.BinaryTable: binary_table,
     ops.ChannelTable: channel_table,
     ops.ResizeInteger: resize_integer,
+    ops.ResizeSingle: resize_single,
 }

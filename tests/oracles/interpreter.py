@@ -143,6 +143,8 @@ def sub(op: ops.Sub, x: Array, y: Array) -> Array:
 
 
 def mul(op: ops.Mul, x: Array, y: Array) -> Array:
+    if op.alone:
+        return np.multiply(x, y)
     half = (1 << op.shift) >> 1
     return _either(x, y, lambda a, b: (a * b + half) >> op.shift if op.shift else a * b)
 
@@ -166,7 +168,8 @@ def _float(function: Callable[[Any, Array], Array]) -> Callable[[Any, Array], Ar
 
 
 def _softmax(op: ops.Softmax, x: Array) -> Array:
-    powers = np.exp(x - x.max(axis=op.axis, keepdims=True))
+    scaled = op.beta * x
+    powers = np.exp(scaled - scaled.max(axis=op.axis, keepdims=True))
     return powers / powers.sum(axis=op.axis, keepdims=True)
 
 

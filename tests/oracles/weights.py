@@ -53,6 +53,13 @@ def least_codebook_error(
     )
 
 
+def correlated_error(integers: Array, reals: Array, kernels: int) -> float:
+    """Of one filter: errors squared, their sum in each kernel squared, all squared."""
+    errors = [float(a) - float(b) for a, b in zip(integers, reals, strict=True)]
+    sums = [sum(errors[first::kernels]) for first in range(kernels)]
+    return sum(e * e for e in errors) + sum(s * s for s in sums) + sum(errors) ** 2
+
+
 def balance_factors(activations: Array, weights: Array, strength: float) -> list[float]:
     """AMCT's DMQ balancer, channel by channel, before factors are made coarse."""
     eps = 2.0**-23

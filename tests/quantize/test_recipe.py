@@ -4,8 +4,14 @@ import pytest
 
 from emu.calibrate import Method, Observation
 from emu.errors import ConfigError
-from emu.quantize import check_recipe, observations, read_recipe
-from emu.quantize.recipe import layer_settings
+from emu.quantize import (
+    WeightMethod,
+    WeightStyle,
+    check_recipe,
+    observations,
+    read_recipe,
+)
+from emu.quantize.recipe import layer_settings, strengths
 from emu.targets import find_target
 from tests.zoo import two_convs
 
@@ -124,6 +130,30 @@ def test_parameters_that_do_not_fit_together_name_the_layer(tmp_path):
         observations(recipe(tmp_path, text), two_convs(), TARGET)
 
 
+def test_layers_to_balance_are_those_that_sum_products_in_integers(tmp_path):
+    text = "[global]\nmigration_strength = 0.5\n[layer.second]\nexecute = 'float'\n"
+    assert strengths(recipe(tmp_path, text), two_convs()) == {"first": 0.5}
+    assert strengths(recipe(tmp_path, ""), two_convs()) == {}
+
+
+def test_a_style_of_weights_is_merged_key_by_key(tmp_path):
+    text = """
+        [global]
+        weight_method = "nuq"
+        num_steps = 16
+        [layer.second]
+        num_of_iteration = 3
+        """
+    found = recipe(tmp_path, text)
+    first, second = (
+        found.settings("Conv", n).weight_style for n in ("first", "second")
+    )
+    assert first == WeightStyle(method=WeightMethod.NUQ, num_steps=16)
+    assert second == WeightStyle(
+        method=WeightMethod.NUQ, num_steps=16, num_of_iteration=3
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -151,6 +181,14 @@ def test_names_that_the_model_lacks_are_refused(tmp_path, text, message):
         ("[global]\nsmoothing = 1", r"line 2: global.smoothing: found 1; .*than 1"),
         ('[global]\nmax_percentile = "PERCENTILE_MAX"', "found 'PERCENTILE_MAX'"),
         ("batch_count = 0", r"line 1: batch_count: found 0; .*equal to 1"),
+        (
+            "[global]\nweight_method = 'nuk'",
+            r"line 2: global.weight_method: found 'nuk'",
+        ),
+        ("[global]\nweight_bits = 1", r"line 2: global.weight_bits: found 1"),
+        ("[global]\nnum_steps = 257", r"line 2: global.num_steps: found 257"),
+        ("[global]\nnum_of_iteration = -1", r"line 2: global.num_of_iteration: found"),
+        ("[global]\nmigration_strength = 0.9", r"line 2: global.migration_strength: f"),
         ("[global", "no sound TOML"),
     ],
 )

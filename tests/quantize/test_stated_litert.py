@@ -68,15 +68,11 @@ ABSENT: Final[dict[tuple[str, str], Sequence[Resolver]]] = {
 }
 # Kernels that are not computed exactly, and why.
 APART: Final[dict[tuple[str, str], tuple[Sequence[Resolver], str]]] = {
-    ("RESIZE_BILINEAR", "uint8"): ((REFERENCE, OPTIMIZED), "interpolates in float32"),
-    ("TRANSPOSE_CONV", "uint8"): ((OPTIMIZED,), "rounds half up, but not the last"),
     ("SUM", "int8"): ((REFERENCE,), "LiteRT's kernel gives numbers without meaning"),
     ("SUM", "int16"): ((REFERENCE,), "LiteRT's kernel gives numbers without meaning"),
 }
 # Those that run every time; the others with -m slow.
 ALWAYS: Final = ("dense-of-images", "add-relu", "resize-bilinear")
-# A softmax of another beta is a product and a softmax in float.
-NOT_HERE: Final = ("softmax-beta",)
 
 
 def code_of(rng: np.random.Generator, low: float, high: float, dtype: str) -> Code:
@@ -199,7 +195,6 @@ def largest_step(data: bytes, feeds: Sequence[Lite], resolver: Resolver) -> int:
     [
         name if name in ALWAYS else pytest.param(name, marks=pytest.mark.slow)
         for name in CASES
-        if name not in NOT_HERE
     ],
 )
 def test_an_operator_gives_the_integers_of_each_kernel_set(name, dtype):

@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -48,6 +49,40 @@ def test_the_first_divergence_stands_above_the_table():
 def test_equal_sides_say_so_in_one_line():
     assert "all 2 tensors are equal" in text(report(row("a"), row("b")))
     assert text(report(row("a"))).splitlines()[1] == "equal"
+
+
+def real(name: str, differing: int, relative: float) -> Difference:
+    found = row(name, differing, None)
+    return replace(found, dtype="float32", max_relative=relative)
+
+
+def test_floats_are_told_and_integers_decide():
+    found = report(row("a"), real("p", 0, 0.0), real("y", 3, 1.5e-7))
+    shown = text(found)
+    assert shown.splitlines()[1] == (
+        "equal in all integers; 1 of 2 float tensors differs, by at most 1.5e-07 of the "
+        "largest value"
+    )
+    (line,) = (line for line in shown.splitlines() if line.startswith("y "))
+    assert line.split() == ["y", "Conv2d", "float32", "1,000", "3", "?", "1.5e-07"]
+    told = against_json(found)
+    assert told["first_divergence"] is None
+    assert [one["max_relative"] for one in told["layers"]] == [None, 0.0, 1.5e-7]
+
+
+def test_an_integer_that_differs_stands_above_floats_before_it():
+    found = report(real("y", 3, 0.5), row("b", 1, 1))
+    assert text(found).splitlines()[1].startswith("first divergence: b (Conv2d): 1 of")
+    assert against_json(found)["first_divergence"] == "b"
+
+
+def test_floats_alone_decide():
+    found = report(real("y", 3, 0.5))
+    assert text(found).splitlines()[1].startswith("first divergence: y (Conv2d): 3 of")
+
+
+def test_integers_alone_have_no_column_of_relative_differences():
+    assert "relative" not in text(report(row("a", 1, 1)))
 
 
 def test_a_limit_keeps_the_worst_in_execution_order():

@@ -9,7 +9,7 @@ from emu.config import nearest
 from emu.errors import ConfigError, UnsupportedError
 from emu.fixedpoint import IntFormat, QParams
 from emu.graph import Graph, Node, Tensor, producers
-from emu.ops import Conv2d, DepthwiseConv2d, MatMul, TransposeConv2d
+from emu.ops import Conv2d, DepthwiseConv2d, Identity, MatMul, TransposeConv2d
 from emu.quantize.amct.configuration import MOVES, WEIGHTED
 from emu.quantize.amct.record import LayerRecord, Record
 from emu.quantize.amct.text import wrong
@@ -41,11 +41,21 @@ def record_of(graph: Graph) -> tuple[LayerRecord, ...]:
         if name.endswith(_SUFFIX)
         and name not in read
         and tensor.qparams
-        and not (name in makers and isinstance(makers[name].op, MOVES))
+        and not _is_moved(graph, name, makers)
     ]
     if not layers:
         raise UnsupportedError("no layer with weights runs in integers")
     return (*layers, *tensors)
+
+
+def _is_moved(graph: Graph, name: str, makers: Mapping[str, Node]) -> bool:
+    """Whether the integers of a tensor are those of another one, moved."""
+    if name not in makers or not isinstance(makers[name].op, MOVES):
+        return False
+    tensor, source = graph.tensors[name], graph.tensors.get(makers[name].inputs[0])
+    if source is None:
+        return False
+    return (tensor.format, tensor.qparams) == (source.format, source.qparams)
 
 
 def _layer(graph: Graph, node: Node) -> LayerRecord:
@@ -133,6 +143,10 @@ def fit_record(record: Record, graph: Graph, target: Target) -> Factors:
             tensors.setdefault(name, stated)
         if one.scale_w:
             weights[node.name] = _weights(record, one, node, graph)
+    for node in graph.nodes:
+        # Such tensors have no record unless their form is another than the operand's.
+        if isinstance(node.op, (*MOVES, Identity)) and node.inputs[0] in tensors:
+            tensors.setdefault(node.output, tensors[node.inputs[0]])
     return Factors(tensors=tensors, weights=weights)
 
 

@@ -7,12 +7,17 @@ from jaxtyping import Float32, Int, Int32
 
 from emu.errors import ConfigError
 from emu.fixedpoint import Rounding
-from emu.ops import Coordinates, Interpolation, Resize, ResizeInteger
+from emu.ops import Coordinates, Interpolation, Resize, ResizeInteger, ResizeSingle
 from emu.targets import ResizeStyle
 
-_BITS: Final = {ResizeStyle.LITERT: 10, ResizeStyle.XNNPACK: 11}
+_BITS: Final = {
+    ResizeStyle.LITERT: 10,
+    ResizeStyle.LITERT_OPTIMIZED: 10,
+    ResizeStyle.XNNPACK: 11,
+}
 _ROUNDINGS: Final = {
     ResizeStyle.LITERT: Rounding.HALF_AWAY,
+    ResizeStyle.LITERT_OPTIMIZED: Rounding.HALF_AWAY,
     ResizeStyle.XNNPACK: Rounding.HALF_UP,
 }
 _COORDINATES: Final = (
@@ -21,13 +26,19 @@ _COORDINATES: Final = (
     Coordinates.ASYMMETRIC,
     Coordinates.ALIGN_CORNERS,
 )
+# Styles whose bilinear kernel of uint8 is one of floats.
+_IN_FLOAT32: Final = (ResizeStyle.LITERT, ResizeStyle.LITERT_OPTIMIZED)
+
+# Constant operands by name, in order.
+Constants = dict[str, Int32[np.ndarray, "k o"] | Float32[np.ndarray, "2 o"]]
 
 
 def build_resize(
-    op: Resize, style: ResizeStyle, size: tuple[int, int]
-) -> tuple[ResizeInteger, Int32[np.ndarray, "3 oh"], Int32[np.ndarray, "3 ow"]]:
+    op: Resize, style: ResizeStyle, size: tuple[int, int], *, unsigned: bool = False
+) -> tuple[ResizeInteger | ResizeSingle, Constants]:
     """The integer operator of a float Resize of an image of `size`, and its operands.
 
+    `unsigned`: of uint8 codes, which LiteRT interpolates in float32.
     Raises ConfigError for coordinates that TFLite has not.
     """
     if op.coordinates not in _COORDINATES or op.scale is not None:
@@ -35,12 +46,24 @@ def build_resize(
             f"no integer resize with coordinates {op.coordinates.value!r} and stated "
             f"scales {op.scale}"
         )
+    if unsigned and op.mode is Interpolation.LINEAR and style in _IN_FLOAT32:
+        (rows, down), (columns, across) = (
+            _real_taps(op.coordinates, inner, outer)
+            for inner, outer in zip(size, op.size, strict=True)
+        )
+        joint = style is ResizeStyle.LITERT_OPTIMIZED
+        return ResizeSingle(joint=joint), {
+            "rows": rows,
+            "columns": columns,
+            "row_shares": down,
+            "column_shares": across,
+        }
     rows, columns = (
         _taps(op, style, inner, outer)
         for inner, outer in zip(size, op.size, strict=True)
     )
     made = ResizeInteger(bits=_BITS[style], rounding=_ROUNDINGS[style])
-    return made, rows, columns
+    return made, {"rows": rows, "columns": columns}
 
 
 def _taps(
@@ -49,7 +72,7 @@ def _taps(
     if op.mode is Interpolation.NEAREST:
         pixel = _nearest(op.coordinates, inner, outer)
         return np.stack([pixel, pixel, np.zeros_like(pixel)]).astype(np.int32)
-    if style is ResizeStyle.LITERT:
+    if style in _IN_FLOAT32:
         return _fixed(op.coordinates, inner, outer)
     return _single(op.coordinates, inner, outer)
 
@@ -82,6 +105,20 @@ def _fixed(way: Coordinates, inner: int, outer: int) -> Int32[np.ndarray, "3 o"]
     at = np.maximum(at, 0)
     first = np.minimum(at >> 10, inner - 1)
     return _stacked(first, at - (first << 10), inner)
+
+
+def _real_taps(
+    way: Coordinates, inner: int, outer: int
+) -> tuple[Int32[np.ndarray, "2 o"], Float32[np.ndarray, "2 o"]]:
+    """LiteRT ComputeInterpolationValues: float32 coordinates, below 0 at the edge."""
+    half = np.float32(0.5 if way is Coordinates.HALF_PIXEL else 0.0)
+    scale = _scale(way is Coordinates.ALIGN_CORNERS, inner, outer)
+    at = (np.arange(outer).astype(np.float32) + half) * scale - half
+    first = np.maximum(np.floor(at), 0)
+    second = np.minimum(np.ceil(at), inner - 1)
+    share = at - first
+    pixels = np.stack([first, second]).astype(np.int32)
+    return np.clip(pixels, 0, inner - 1), np.stack([np.float32(1) - share, share])
 
 
 def _single(way: Coordinates, inner: int, outer: int) -> Int32[np.ndarray, "3 o"]:

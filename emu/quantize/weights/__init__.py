@@ -6,6 +6,7 @@ from emu.quantize.weights.nuq import (
     Clusters as Clusters,
     best_levels as best_levels,
     cluster as cluster,
+    compensate as compensate,
 )
 from emu.quantize.weights.style import (
     WeightMethod as WeightMethod,

@@ -7,8 +7,18 @@ from hypothesis.extra import numpy as hnp
 
 from emu.errors import ConfigError
 from emu.fixedpoint import IntFormat
-from emu.quantize.weights import WeightStyle, best_levels, cluster, largest_scale
-from tests.oracles.weights import codebook_error, least_codebook_error
+from emu.quantize.weights import (
+    WeightStyle,
+    best_levels,
+    cluster,
+    compensate,
+    largest_scale,
+)
+from tests.oracles.weights import (
+    codebook_error,
+    correlated_error,
+    least_codebook_error,
+)
 
 COLUMNS = hnp.arrays(np.float64, (5, 2), elements=st.floats(-2, 2, width=32))
 SCALES = hnp.arrays(np.float64, 2, elements=st.sampled_from([0.25, 0.3, 1.0]))
@@ -76,6 +86,44 @@ def test_all_levels_lose_nothing_to_plain_rounding():
     scale = largest_scale(columns, IntFormat(4), narrow=True)
     found = cluster(columns, scale, np.zeros(2), np.arange(-7, 8), 15, 0)
     np.testing.assert_array_equal(found.integers, np.rint(columns / scale))
+
+
+@given(
+    columns=hnp.arrays(np.float64, (6, 2), elements=st.floats(-2, 2, width=32)),
+    scale=SCALES,
+    steps=st.integers(1, 7),
+    kernels=st.sampled_from([1, 2, 3, 6]),
+)
+def test_no_single_move_to_a_neighbouring_level_would_gain(
+    columns, scale, steps, kernels
+):
+    nearest = cluster(columns, scale, NO_LIMIT, LEVELS, steps, 0)
+    levels = nearest.levels.tolist()
+    moved = compensate(columns, scale, nearest.levels, nearest.integers, kernels)
+    assert set(moved.ravel()) <= set(levels)
+    for reals, before, after in zip(
+        (columns / scale).T, nearest.integers.T, moved.T, strict=True
+    ):
+        least = correlated_error(after, reals, kernels)
+        assert least <= correlated_error(before, reals, kernels)
+        for i, value in enumerate(after):
+            place = levels.index(value)
+            for level in levels[max(place - 1, 0) : place + 2]:
+                other = after.copy()
+                other[i] = level
+                assert correlated_error(other, reals, kernels) >= least - 1e-8
+
+
+def test_the_errors_of_a_filter_nearly_cancel():
+    columns = np.random.default_rng(4).normal(size=(144, 16))
+    scale = largest_scale(columns, IntFormat(8), narrow=True)
+    nearest = cluster(columns, scale, np.zeros(16), np.arange(-127, 128), 32, 0)
+    moved = compensate(columns, scale, nearest.levels, nearest.integers, 16)
+    before, after = (
+        np.abs((integers - columns / scale).sum(axis=0)).mean()
+        for integers in (nearest.integers, moved)
+    )
+    assert after < 0.1 * before
 
 
 @pytest.mark.parametrize(
