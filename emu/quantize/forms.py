@@ -34,7 +34,7 @@ from emu.quantize.parameters import (
     quantize_weights,
     to_integers,
 )
-from emu.quantize.recipe import Recipe, Settings, layer_settings
+from emu.quantize.recipe import Recipe, Settings, check_widths, layer_settings
 from emu.quantize.recorded import NO_FACTORS, Factors, weights_of_scale
 from emu.quantize.weights import WeightMethod
 from emu.targets import ActivationFormat, Target
@@ -160,7 +160,11 @@ class Calibrated:
         target: Target,
         factors: Factors = NO_FACTORS,
     ) -> None:
-        """Nothing is computed before it is asked for."""
+        """Nothing is computed before it is asked for.
+
+        Raises ConfigError for a width that the target does not have.
+        """
+        check_widths(recipe, graph, target)
         self.factors = factors
         self.graph = graph
         self.calibration = calibration
@@ -171,23 +175,11 @@ class Calibrated:
 
     def _format(self, tensor: str) -> IntFormat:
         """The format of an activation: the width that its layer is given."""
-        bits = self._stated_bits(tensor) or self.target.activation.bits
+        stated = self.settings[tensor].activation_bits
+        bits = stated or self.target.activation.bits
         if tensor in self.factors.tensors:
             bits = self.factors.tensors[tensor].bits
         return IntFormat(bits, self.target.activation.signed)
-
-    def _stated_bits(self, tensor: str) -> int | None:
-        """Bits that the recipe gives to the result of a layer; ConfigError if it may not."""
-        bits = self.settings[tensor].activation_bits
-        widths = self.target.activation.widths
-        if bits is None or bits in widths:
-            return bits
-        maker = self.makers.get(tensor)
-        choices = " or ".join(map(str, widths))
-        raise ConfigError(
-            f"activation_bits is {bits}, {self.target.name} has {choices}",
-            where=maker.name if maker else tensor,
-        )
 
     def form(self, tensor: str) -> Form:
         """From the range that was observed, or that the layer kind implies."""
@@ -220,7 +212,8 @@ class Calibrated:
 
     def moved_form(self, tensor: str) -> Form | None:
         """One of the width that the recipe states, if it states one."""
-        return None if self._stated_bits(tensor) is None else self.form(tensor)
+        stated = self.settings[tensor].activation_bits
+        return None if stated is None else self.form(tensor)
 
     def quantize(self, tensor: str) -> Quantize:
         """As the target has it."""

@@ -157,6 +157,20 @@ def check_recipe(recipe: Recipe, graph: Graph) -> None:
             )
 
 
+def check_widths(recipe: Recipe, graph: Graph, target: Target) -> None:
+    """Raise ConfigError for a width of activations that the target does not have."""
+    names = [(name, name) for name in graph.inputs]
+    names += [(node.output, node.name) for node in graph.nodes]
+    settings, widths = layer_settings(recipe, graph), target.activation.widths
+    for tensor, layer in names:
+        bits = settings[tensor].activation_bits
+        if bits is not None and bits not in widths:
+            choices = " or ".join(map(str, widths))
+            raise ConfigError(
+                f"activation_bits is {bits}, {target.name} has {choices}", where=layer
+            )
+
+
 def layer_settings(recipe: Recipe, graph: Graph) -> dict[str, Settings]:
     """Settings of the layer that makes each tensor, by tensor name."""
     found = {name: recipe.settings("Input", name) for name in graph.inputs}
@@ -175,8 +189,10 @@ def observations(
 ) -> dict[str, Observation]:
     """How calibration is to observe each tensor of a float Graph.
 
-    Raises ConfigError for parameters that do not fit together, naming the layer.
+    Raises ConfigError for parameters that do not fit together, or a width that the
+    target does not have, naming the layer.
     """
+    check_widths(recipe, graph, target)
     layers = {node.output: node.name for node in graph.nodes}
     return {
         name: _observation(settings, target, layers.get(name, name))

@@ -142,5 +142,5 @@ def test_a_layer_without_integer_form_is_named():
 
 
 def test_a_tensor_without_range_is_named():
-    with pytest.raises(ConfigError, match="no range for tensor 'x'"):
+    with pytest.raises(ConfigError, match="no range for tensor 'first"):
         quantize_graph(two_convs(), Calibration(ranges={}), Recipe(), TARGET)

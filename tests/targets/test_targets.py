@@ -86,7 +86,7 @@ def test_a_users_own_file_needs_only_what_differs(tmp_path):
 
 def test_a_target_has_its_own_width_and_those_it_names(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text('name = "mine"\n[activation]\nbits = 10\nwidths = [16, 10]\n')
+    path.write_text('name = "mine"\n[activation]\nbits = 10\nwidths = [10, 16]\n')
     target = find_target(str(path))
     assert target.activation.widths == (10, 16)
     assert target.weight.widths == (8,)
