@@ -60,6 +60,7 @@ def test_a_device_that_is_one_off_is_found(dump, arrays):
         "elements": 120,
         "differing": 1,
         "max_lsb": 1,
+        "max_relative": None,
     }
 
 

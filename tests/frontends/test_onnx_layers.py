@@ -29,6 +29,8 @@ ELSEWHERE: Final = {
     "MatMulInteger",
     "Cast",
     "Shape",
+    "Where",
+    "emu.MulAlone",
     "com.microsoft.QuantizeLinear",
     "com.microsoft.DequantizeLinear",
     "qonnx.Quant",

@@ -237,6 +237,7 @@ ELSEWHERE = {
     ops.Div,
     ops.DynamicScale,
     ops.DynamicZeroPoint,
+    ops.FloatCast,
     ops.IntDiv,
     ops.Quantize,
     ops.QuantizeBy,

@@ -159,6 +159,8 @@ def changed(record, which, **fields):
 def test_factors_that_do_not_fit_the_model_or_the_target(key, fields, message):
     graph = two_convs()
     target = target_of(widths=(8,))
+    weight = target.weight.model_copy(update={"widths": (8,)})
+    target = target.model_copy(update={"weight": weight})
     record = changed(exported(made(graph)), key, **fields)
     with pytest.raises(ConfigError) as caught:
         quantize_model(graph, [images(graph, 8)], Recipe(), target, record=record)
