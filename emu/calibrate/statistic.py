@@ -7,6 +7,7 @@ never grow, so any number of batches streams through; 64-bit types are enabled w
 they are updated.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ Arrays = Mapping[str, np.ndarray]
 Found = Mapping[Hashable, Arrays]
 
 
-class Statistic:
+class Statistic(ABC):
     """Base of all statistics, which are frozen dataclasses.
 
     Those of one key are kept as one: `join` gives the statistic that serves both.
@@ -47,16 +48,16 @@ class Statistic:
         del other
         return self
 
+    @abstractmethod
     def empty(self, found: Found) -> dict[str, np.ndarray]:
         """The state before any sample; `found` has what the first pass found."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def update(
         state: State, x: Float32[Array, "n values"], valid: Bool[Array, " n"]
     ) -> State:
         """The state after a batch of tensors, one a row, of which only the valid ones count."""
-        raise NotImplementedError
 
 
 def valid_or(

@@ -50,6 +50,7 @@ from emu.evaluate.selection import (
 )
 from emu.evaluate.session import (
     evaluate_graph as evaluate_graph,
+    first_rows as first_rows,
     from_quantized_file as from_quantized_file,
     lower_entry as lower_entry,
     model_inputs as model_inputs,

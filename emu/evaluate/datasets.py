@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 from emu.errors import DataError
-from emu.evaluate.selection import Selection
+from emu.evaluate.selection import Selection, parse_selections
 
 
 @runtime_checkable
@@ -128,6 +128,12 @@ class Dataset:
                 positions=part.positions[rows],
             )
         return part
+
+    def first(self, count: int | None) -> "Dataset":
+        """Return the first `count` samples; all, if there are no more or for None."""
+        if count is None or count >= len(self):
+            return self
+        return self.select(parse_selections(f"[:{count}]"))
 
     def digest(self) -> str:
         """Return the sha256 (hex) of names, labels and contents of these samples.

@@ -9,7 +9,6 @@ from emu.errors import ConfigError, UnsupportedError
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.entries import ModelEntry, find_dataset
 from emu.evaluate.random_data import parse_random, random_batches
-from emu.evaluate.selection import parse_selections
 from emu.evaluate.session import model_inputs
 from emu.graph import Graph, with_real_edges
 
@@ -47,7 +46,7 @@ def open_feed(
     if data is not None:
         batches = random_batches(graph, data, batch_size)
         return Feed(name=data.name, samples=data.count, graph=graph, batches=batches)
-    dataset = first_samples(open_data(entry, reference), samples)
+    dataset = open_data(entry, reference).first(samples)
     edged = with_real_edges(graph)
     if len(edged.inputs) != 1:
         raise UnsupportedError(
@@ -71,13 +70,6 @@ def open_data(entry: ModelEntry, reference: str | None) -> Dataset:
     if chosen is None:
         raise ConfigError("no data: name it with --data", where=entry.name)
     return find_dataset(chosen)
-
-
-def first_samples(dataset: Dataset, count: int) -> Dataset:
-    """At most the first `count` samples."""
-    if count >= len(dataset):
-        return dataset
-    return dataset.select(parse_selections(f"[:{count}]"))
 
 
 def counting(

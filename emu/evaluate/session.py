@@ -1,6 +1,6 @@
 """One model entry at work: opened, quantized, evaluated; what commands and gates call."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 from pydantic import ValidationError
@@ -10,7 +10,6 @@ from emu.evaluate.batches import batches
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.entries import ModelEntry, find_dataset
 from emu.evaluate.loop import EvalResult, evaluate
-from emu.evaluate.selection import Selection
 from emu.execute import Family, Program
 from emu.frontends import load_model
 from emu.graph import Graph, load_graph, with_real_edges
@@ -56,6 +55,15 @@ def model_inputs(
         yield batch.x
 
 
+def first_rows(batches: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """The first `count` rows of batches, in batches."""
+    for x in batches:
+        yield x[:count]
+        count -= len(x)
+        if count <= 0:
+            return
+
+
 def quantize_entry(
     entry: ModelEntry,
     graph: Graph,
@@ -90,7 +98,7 @@ def quantize_entry(
             "no calibration data: name it with --calib, or in the model's entry",
             where=entry.name,
         )
-    dataset = _first(find_dataset(reference), recipe.batch_count)
+    dataset = find_dataset(reference).first(recipe.batch_count)
     seen = 0
 
     def count(rows: int) -> None:
@@ -116,15 +124,6 @@ def quantize_entry(
     return quantize_model(
         graph, inputs, recipe, target, provenance, count, record=record
     )
-
-
-def _first(dataset: Dataset, count: int | None) -> Dataset:
-    """The first so many samples; all, if there are not so many or there is no count."""
-    if count is None or count >= len(dataset):
-        return dataset
-    text = f"[:{count}]"
-    first = Selection(text=text, start=None, stop=count, step=1, complement=False)
-    return dataset.select([first])
 
 
 def lower_entry(entry: ModelEntry, graph: Graph, target: Target) -> Graph:

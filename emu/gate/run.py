@@ -1,14 +1,12 @@
 """run_case: one measurement, from a model file to figures of its integer program."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Final
-
-import numpy as np
 
 from emu.compare import LayerReport, compare_layers
 from emu.errors import ConfigError
@@ -23,6 +21,7 @@ from emu.evaluate import (
     default_target,
     evaluate_graph,
     find_dataset,
+    first_rows,
     kind_of,
     lower_entry,
     model_inputs,
@@ -268,22 +267,12 @@ def _compare(
         if progress:
             progress(done, max(done, case.compare_samples))
 
-    inputs = _first_rows(dataset, entry, case)
+    inputs = first_rows(
+        model_inputs(dataset, entry, case.batch_size), case.compare_samples
+    )
     return compare_layers(
         graph, str(entry.file), inputs, case.batch_size, case.compare, count
     )
-
-
-def _first_rows(
-    dataset: Dataset, entry: ModelEntry, case: Case
-) -> Iterator[np.ndarray]:
-    """The first `compare_samples` rows of the model's input, in batches."""
-    left = case.compare_samples
-    for x in model_inputs(dataset, entry, case.batch_size):
-        yield x[:left]
-        left -= len(x)
-        if left <= 0:
-            return
 
 
 def _stages(case: Case, progress: Progress | None) -> Stages:

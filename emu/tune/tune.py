@@ -15,7 +15,7 @@ from emu.quantize import Recipe
 from emu.tune.ladder import ladder, ladder_trials
 from emu.tune.sensitivity import sensitivity, sensitivity_trials
 from emu.tune.strategy import Most, Proposal, Search, Strategy
-from emu.tune.trials import Trial, TrialTable, best_of, recipe_json
+from emu.tune.trials import Trial, TrialTable, best_of, recipe_json, recipe_key
 from emu.tune.workbench import Workbench
 
 STRATEGIES: Final[Mapping[str, tuple[Strategy, Most]]] = MappingProxyType(
@@ -105,7 +105,7 @@ def tune(
                 if known
                 else _run(bench, table, proposal, fp32)
             )
-            key = str(recipe_json(proposal.recipe))
+            key = recipe_key(proposal.recipe)
             resumed += known is not None and key not in tried
             tried.setdefault(key, sent)
             best = best_of(tried.values(), max_drop)

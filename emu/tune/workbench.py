@@ -20,11 +20,11 @@ from emu.evaluate import (
     ModelEntry,
     Preprocess,
     evaluate_graph,
+    first_rows,
     from_arrays,
     model_inputs,
     origin,
 )
-from emu.evaluate.feeds import first_samples as first_of
 from emu.execute import Family
 from emu.graph import Graph, mac_shares, node_macs, producers
 from emu.optimize import run_passes
@@ -170,7 +170,7 @@ class Workbench:
 
     def rank(self, recipe: Recipe) -> pd.DataFrame:
         """Every layer alone on golden inputs: columns name, op, sqnr_db, cosine."""
-        inputs = _first_rows(
+        inputs = first_rows(
             model_inputs(self._data, self._data_entry, self.batch_size), _RANKED
         )
         report = compare_layers(
@@ -261,7 +261,7 @@ def _kept(dataset: Dataset, entry: ModelEntry) -> tuple[Dataset, ModelEntry]:
     """The samples as the model's inputs in memory, if they fit, and how to read them."""
     if entry.preprocess.windowed:
         return dataset, entry
-    first = next(model_inputs(first_of(dataset, 1), entry, 1))
+    first = next(model_inputs(dataset.first(1), entry, 1))
     if prod(first.shape) * first.itemsize * len(dataset) > _KEPT_BYTES:
         return dataset, entry
     x = np.concatenate(list(model_inputs(dataset, entry, 32)))
@@ -269,14 +269,6 @@ def _kept(dataset: Dataset, entry: ModelEntry) -> tuple[Dataset, ModelEntry]:
         x, dataset.labels, name=dataset.name, ids=dataset.ids, file=dataset.file
     )
     return prepared, entry.model_copy(update={"preprocess": Preprocess()})
-
-
-def _first_rows(batches: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
-    for x in batches:
-        yield x[:count]
-        count -= len(x)
-        if count <= 0:
-            return
 
 
 def _shares(program: Graph, target: Target) -> dict[str, float]:
