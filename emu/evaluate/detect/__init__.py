@@ -1,0 +1,1 @@
+"""Detection: annotated images, decoders of what detectors give, and their metrics."""
