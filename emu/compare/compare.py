@@ -137,7 +137,7 @@ def compare_layers(
         check_input(graph, graph.inputs[0], x)
         found = engine.run(x)
         goldens = {
-            name: np.ascontiguousarray(np.transpose(found[source], perm))
+            name: _in_our_layout(found[source], perm, len(x))
             for name, (source, perm) in wanted.items()
         }
         feed = {**goldens, graph.inputs[0]: x}
@@ -150,6 +150,15 @@ def compare_layers(
         raise DataError("no samples to compare", where=graph.name)
     tables = {mode: run.table(samples) for mode, run in runs.items()}
     return LayerReport(tables=tables, samples=samples, engine=engine.about)
+
+
+def _in_our_layout(
+    golden: np.ndarray, perm: tuple[int, ...], count: int
+) -> np.ndarray:
+    """Golden values of `count` samples, transposed; a batch that a file drops is back."""
+    if golden.ndim == len(perm) - 1:
+        golden = golden.reshape(count, len(golden) // count, *golden.shape[1:])
+    return np.ascontiguousarray(np.transpose(golden, perm))
 
 
 def _golden_inputs(

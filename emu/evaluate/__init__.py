@@ -6,6 +6,7 @@ from emu.evaluate.batches import (
     require_finite as require_finite,
 )
 from emu.evaluate.datasets import Dataset as Dataset, from_arrays as from_arrays
+from emu.evaluate.detect import DetectResult as DetectResult
 from emu.evaluate.entries import (
     DatasetEntry as DatasetEntry,
     ModelEntry as ModelEntry,
@@ -25,9 +26,7 @@ from emu.evaluate.kinds import (
 )
 from emu.evaluate.loop import (
     ClassifyResult as ClassifyResult,
-    EvalResult as EvalResult,
     ReconstructResult as ReconstructResult,
-    Task as Task,
     evaluate as evaluate,
 )
 from emu.evaluate.metrics import (
@@ -49,7 +48,9 @@ from emu.evaluate.selection import (
     parse_selection as parse_selection,
 )
 from emu.evaluate.session import (
+    EvalResult as EvalResult,
     evaluate_graph as evaluate_graph,
+    evaluate_outputs as evaluate_outputs,
     first_rows as first_rows,
     from_quantized_file as from_quantized_file,
     lower_entry as lower_entry,
@@ -58,3 +59,4 @@ from emu.evaluate.session import (
     origin as origin,
     quantize_entry as quantize_entry,
 )
+from emu.evaluate.task import Task as Task

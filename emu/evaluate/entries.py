@@ -13,17 +13,18 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 import emu
 from emu.config import Config, as_value_error, nearest, read_toml
 from emu.errors import ConfigError, MissingError
 from emu.evaluate.datasets import Dataset
+from emu.evaluate.detect.decode import Decoder
 from emu.evaluate.images import open_images
-from emu.evaluate.loop import Task
 from emu.evaluate.npz import open_npz
 from emu.evaluate.preprocess import Preprocess
 from emu.evaluate.selection import parse_selections, split_reference
+from emu.evaluate.task import Task
 from emu.frontends import LOADERS
 
 DATA_VARIABLE: Final = "EMU_DATA"
@@ -42,6 +43,7 @@ class ModelEntry(Config):
         preprocess: from raw samples to the model's input.
         task: what the output means.
         label_offset: outputs before class 0; 1 for models with a background class.
+        decoder: what makes boxes of the outputs of a detector.
         data: reference of the dataset that is evaluated by default.
         calibration: reference of the samples that calibrate by default.
         description: one line for people.
@@ -52,9 +54,16 @@ class ModelEntry(Config):
     preprocess: Preprocess = Preprocess()
     task: Task = Task.CLASSIFY
     label_offset: Annotated[int, Field(ge=0, le=1000)] = 0
+    decoder: Decoder | None = None
     data: str | None = None
     calibration: str | None = None
     description: str = ""
+
+    @model_validator(mode="after")
+    def _decodes_what_it_detects(self) -> "ModelEntry":
+        if (self.task is Task.DETECT) != (self.decoder is not None):
+            raise ValueError("task = 'detect' and a decoder need each other")
+        return self
 
     @field_validator("data", "calibration")
     @classmethod

@@ -1,10 +1,10 @@
 """The evaluation loop: a dataset through a model, every sample's outcome kept."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
+from fractions import Fraction
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
@@ -14,22 +14,10 @@ from emu.evaluate.batches import Batch, batches
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.metrics import AucCounts, auc, top_class, topk_hits
 from emu.evaluate.preprocess import Preprocess
+from emu.evaluate.task import Task
 
 Predict = Callable[[np.ndarray], np.ndarray]
 Progress = Callable[[int, int], None]
-
-
-class Task(Enum):
-    """What a model's output means.
-
-    CLASSIFY: one score per class; measured by Top-1 and Top-5.
-    RECONSTRUCT: the input again; a sample's score is the mean squared difference over
-    its rows, and label 1 marks the anomalies that should score high; measured by the
-    area under the ROC curve.
-    """
-
-    CLASSIFY = "classify"
-    RECONSTRUCT = "reconstruct"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,7 +32,8 @@ class ClassifyResult:
             scores as there are, if fewer).
     """
 
-    task: Task = field(default=Task.CLASSIFY, init=False)
+    task: ClassVar[Task] = Task.CLASSIFY
+    metric: ClassVar[str] = "Top-1"
     ids: tuple[str, ...]
     labels: Int64[np.ndarray, " n"]
     predictions: Int64[np.ndarray, " n"]
@@ -64,6 +53,16 @@ class ClassifyResult:
     def top5_correct(self) -> int:
         """Samples whose label is among the five highest scores."""
         return int(np.count_nonzero(self.top5_hits))
+
+    @property
+    def exact(self) -> Fraction:
+        """The metric, 0 to 1."""
+        return Fraction(self.top1_correct, self.n)
+
+    @property
+    def score(self) -> float:
+        """The metric, 0 to 1."""
+        return self.top1
 
     @property
     def top1(self) -> float:
@@ -98,7 +97,8 @@ class ReconstructResult:
         auc_counts: the pairs that the scores order rightly.
     """
 
-    task: Task = field(default=Task.RECONSTRUCT, init=False)
+    task: ClassVar[Task] = Task.RECONSTRUCT
+    metric: ClassVar[str] = "AUC"
     ids: tuple[str, ...]
     labels: Int64[np.ndarray, " n"]
     scores: Float64[np.ndarray, " n"]
@@ -108,6 +108,16 @@ class ReconstructResult:
     def n(self) -> int:
         """Number of samples."""
         return len(self.ids)
+
+    @property
+    def exact(self) -> Fraction:
+        """The metric, 0 to 1."""
+        return Fraction(self.auc_counts.numerator, self.auc_counts.denominator)
+
+    @property
+    def score(self) -> float:
+        """The metric, 0 to 1."""
+        return self.auc
 
     @property
     def auc(self) -> float:
@@ -127,7 +137,7 @@ class ReconstructResult:
         return {**self.counts(), "auc": self.auc}
 
 
-EvalResult = ClassifyResult | ReconstructResult
+RowResult = ClassifyResult | ReconstructResult
 
 
 def evaluate(
@@ -140,7 +150,7 @@ def evaluate(
     batch_size: int = 32,
     progress: Progress | None = None,
     workers: int = 2,
-) -> EvalResult:
+) -> RowResult:
     """Run every sample through `predict` and count what is right.
 
     Arguments:
@@ -259,7 +269,7 @@ _COLLECTORS: Final[MappingProxyType[Task, Callable[..., tuple[np.ndarray, ...]]]
         {Task.CLASSIFY: _collect_classes, Task.RECONSTRUCT: _collect_errors}
     )
 )
-_FINISHERS: Final[MappingProxyType[Task, Callable[..., EvalResult]]] = MappingProxyType(
+_FINISHERS: Final[MappingProxyType[Task, Callable[..., RowResult]]] = MappingProxyType(
     {Task.CLASSIFY: _finish_classes, Task.RECONSTRUCT: _finish_errors}
 )
 

@@ -9,7 +9,9 @@ from emu.errors import ConfigError, ModelError
 from emu.evaluate.batches import batches
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.entries import ModelEntry, find_dataset
-from emu.evaluate.loop import EvalResult, evaluate
+from emu.evaluate.detect.loop import PredictAll, evaluate_detector
+from emu.evaluate.detect.result import DetectResult
+from emu.evaluate.loop import RowResult, evaluate
 from emu.execute import Family, Program
 from emu.frontends import load_model
 from emu.graph import Graph, load_graph, with_real_edges
@@ -23,6 +25,7 @@ from emu.quantize import (
 from emu.targets import Target
 
 Progress = Callable[[int, int], None]
+EvalResult = RowResult | DetectResult
 
 
 def open_model(entry: ModelEntry) -> tuple[ModelEntry, Graph]:
@@ -156,23 +159,44 @@ def evaluate_graph(
     watch: Callable[[dict[str, np.ndarray]], None] | None = None,
     family: Family | None = None,
 ) -> EvalResult:
-    """Top-1, Top-5 or the entry's metric of a float or integer Graph.
+    """Top-1, average precision or the entry's metric of a float or integer Graph.
 
     Integer inputs are quantized from what preprocessing gives, integer outputs
     dequantized. `watch` sees the outputs and the tensors named in `taps` of every
     batch. Graphs of a `family` share compiled code.
     """
-    graph = with_real_edges(graph)
-    program = Program(graph, batch_size, taps, family=family)
+    edged = with_real_edges(graph)
+    program = Program(edged, batch_size, taps, family=family)
 
-    def predict(x: np.ndarray) -> np.ndarray:
+    def predict_all(x: np.ndarray) -> dict[str, np.ndarray]:
         results = program(x)
         if watch:
             watch(results)
-        return results[graph.outputs[0]]
+        outputs = zip(graph.outputs, edged.outputs, strict=True)
+        return {name: results[real] for name, real in outputs}
 
+    return evaluate_outputs(predict_all, entry, dataset, batch_size, progress)
+
+
+def evaluate_outputs(
+    predict_all: PredictAll,
+    entry: ModelEntry,
+    dataset: Dataset,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> EvalResult:
+    """The entry's metric of whatever gives the outputs of its model, by name."""
+    if entry.decoder is not None:
+        return evaluate_detector(
+            predict_all,
+            dataset,
+            preprocess=entry.preprocess,
+            decoder=entry.decoder,
+            batch_size=batch_size,
+            progress=progress,
+        )
     return evaluate(
-        predict,
+        lambda x: next(iter(predict_all(x).values())),
         dataset,
         preprocess=entry.preprocess,
         label_offset=entry.label_offset,

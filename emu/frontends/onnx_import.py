@@ -1,10 +1,12 @@
 """load_onnx: an ONNX file to a float Graph."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import onnx
 
 from emu.errors import EmuError, GraphError, ModelError, UnsupportedError
+from emu.frontends.onnx_batch import with_batch
 from emu.frontends.onnx_file import OnnxSource, is_registered, read_onnx, tensor_shape
 from emu.frontends.onnx_fold import FOLDABLE, constant_value, fold, read_tensor
 from emu.frontends.onnx_layout import Coding
@@ -39,6 +41,9 @@ def load_onnx(path: str | Path) -> Graph:
         except UnsupportedError:
             if not _is_fixed(source.model.graph):
                 raise
+        with suppress(UnsupportedError):
+            if kept := with_batch(source):
+                return _import(kept, static=False)
         return _import(source, static=True)
     except EmuError as error:
         raise type(error)(error.message, file=path, where=error.where) from error

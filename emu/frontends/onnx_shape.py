@@ -141,9 +141,14 @@ def import_transpose(scope: Scope, node: OnnxNode) -> None:
 
 
 def import_shape(scope: Scope, node: OnnxNode) -> None:
-    """Shape: a constant where the batch is not free."""
+    """Shape: a constant; a batch that the file fixes to 1 counts as 1.
+
+    What is computed from a 1 is the same for each sample of any batch, unless it fixes
+    the batch size, which the operators refuse that it is given to.
+    """
     shape = scope.shape(node.inputs[0])
-    scope.keeps_batch(False, "its result holds the batch size")
+    scope.keeps_batch(scope.batch == 1, "its result holds the batch size")
+    shape = tuple(1 if size is None else size for size in shape)
     part = slice(node.integer("start", 0), node.attributes.get("end"))
     scope.constants.arrays[node.outputs[0]] = np.array(shape[part], np.int64)
 
