@@ -152,9 +152,7 @@ def compare_layers(
     return LayerReport(tables=tables, samples=samples, engine=engine.about)
 
 
-def _in_our_layout(
-    golden: np.ndarray, perm: tuple[int, ...], count: int
-) -> np.ndarray:
+def _in_our_layout(golden: np.ndarray, perm: tuple[int, ...], count: int) -> np.ndarray:
     """Golden values of `count` samples, transposed; a batch that a file drops is back."""
     if golden.ndim == len(perm) - 1:
         golden = golden.reshape(count, len(golden) // count, *golden.shape[1:])

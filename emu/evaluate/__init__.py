@@ -6,7 +6,13 @@ from emu.evaluate.batches import (
     require_finite as require_finite,
 )
 from emu.evaluate.datasets import Dataset as Dataset, from_arrays as from_arrays
-from emu.evaluate.detect import DetectResult as DetectResult
+from emu.evaluate.detect import (
+    MILLION as MILLION,
+    Category as Category,
+    Detections as Detections,
+    DetectResult as DetectResult,
+    Objects as Objects,
+)
 from emu.evaluate.entries import (
     DatasetEntry as DatasetEntry,
     ModelEntry as ModelEntry,

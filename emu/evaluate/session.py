@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from emu.errors import ConfigError, ModelError
 from emu.evaluate.batches import batches
 from emu.evaluate.datasets import Dataset
-from emu.evaluate.entries import ModelEntry, find_dataset
 from emu.evaluate.detect.loop import PredictAll, evaluate_detector
 from emu.evaluate.detect.result import DetectResult
+from emu.evaluate.entries import ModelEntry, find_dataset
 from emu.evaluate.loop import RowResult, evaluate
 from emu.execute import Family, Program
 from emu.frontends import load_model

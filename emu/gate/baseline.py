@@ -4,6 +4,7 @@ golden/baselines/<suite>/<case>.json      beside the folder `suites`
 baselines/<suite>/<case>.json             beside a suite anywhere else
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import pandas as pd
 
 from emu.config import Config, validate
 from emu.errors import ConfigError, MissingError
-from emu.evaluate import ClassifyResult
+from emu.evaluate import Detections, DetectResult, ReconstructResult
 from emu.gate.run import CaseResult
 from emu.graph import write_atomically
 from emu.jsondata import strict_json
@@ -22,6 +23,7 @@ from emu.jsondata import strict_json
 FORMAT: Final = 1
 _PER_LINE: Final = 25
 _DIGITS: Final = 6
+_BOXES: Final = 10
 _MAX_BYTES: Final = 256 << 20
 
 
@@ -51,7 +53,8 @@ class Baseline(Config):
         fp32, quantized: whole numbers, as of `EvalResult.counts`; `fp32` and `layers`
             are empty for a model that was quantized already.
         predictions: classes of all samples in order, 25 to a line; or their scores,
-            one to a line, of a model that reconstructs.
+            one to a line, of a model that reconstructs; or the boxes of an image, one
+            image to a line: how many, their digest, and the best ten.
         layers: mode -> rows in execution order.
         digest: of the integer outputs over the first 64 rows.
         versions: for information only.
@@ -132,11 +135,27 @@ def read_baseline(path: Path) -> Baseline:
 
 def _predictions(result: CaseResult) -> tuple[str, ...]:
     found = result.quantized
-    if not isinstance(found, ClassifyResult):
+    if isinstance(found, DetectResult):
+        return tuple(_boxes(one) for one in found.detections)
+    if isinstance(found, ReconstructResult):
         return tuple(f"{score:.{_DIGITS}g}" for score in found.scores)
     classes = [str(int(p)) for p in found.predictions]
     starts = range(0, len(classes), _PER_LINE)
     return tuple(" ".join(classes[start : start + _PER_LINE]) for start in starts)
+
+
+def _boxes(found: Detections) -> str:
+    """The best boxes of an image, "class:score:x0,y0,x1,y1" with spaces between.
+
+    Scores to 4 digits behind the point, edges to whole pixels; and the digest of all of
+    them so rounded.
+    """
+    words = [
+        f"{c}:{s:.4f}:{','.join(str(round(float(edge))) for edge in box)}"
+        for c, s, box in zip(found.classes, found.scores, found.boxes, strict=True)
+    ]
+    digest = hashlib.sha256(" ".join(words).encode()).hexdigest()[:12]
+    return " ".join([f"{len(words)}:{digest}", *words[:_BOXES]])
 
 
 def _rows(table: pd.DataFrame) -> tuple[LayerFigures, ...]:

@@ -285,6 +285,7 @@ def _stages(case: Case, progress: Progress | None) -> Stages:
 def _require_limits_fit(suite: Path, case: Case, entry: ModelEntry) -> None:
     unfit = {
         Task.CLASSIFY: ("max_drop_auc", case.limits.max_drop_auc),
+        Task.DETECT: ("max_drop_auc", case.limits.max_drop_auc),
         Task.RECONSTRUCT: ("max_drop_points", case.limits.max_drop_points),
     }
     key, limit = unfit[entry.task]

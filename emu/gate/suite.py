@@ -48,7 +48,7 @@ class Limits(Config):
     """What quantization may cost, whatever the baseline says.
 
     Fields:
-        max_drop_points: most percentage points of Top-1 below FP32; may be negative.
+        max_drop_points: most points of Top-1, or of 100 times mAP, below FP32; may be negative.
         max_drop_auc: most that the area under the ROC curve may lose, 0 to 1.
     """
 

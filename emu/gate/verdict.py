@@ -7,12 +7,15 @@ from fractions import Fraction
 from itertools import chain
 from typing import Final
 
-from emu.evaluate import ClassifyResult
+from emu.evaluate import MILLION, Task
 from emu.gate.baseline import Baseline, LayerFigures
 from emu.gate.run import CaseResult
 
 BAND_DB: Final = 0.5
 _NAMED: Final = 3
+
+# Counts that belong to the data.
+_GIVEN: Final = ("n", "auc_denominator", "objects")
 
 
 class Kind(Enum):
@@ -96,18 +99,14 @@ def judge_limits(result: CaseResult) -> list[Judgement]:
     fp32, quantized, limits = result.fp32, result.quantized, result.case.limits
     if fp32 is None:
         return []
-    if isinstance(fp32, ClassifyResult) and isinstance(quantized, ClassifyResult):
-        if limits.max_drop_points is None:
-            return []
-        lost = fp32.top1_correct - quantized.top1_correct
-        drop = Fraction(100 * lost, fp32.n)
-        limit, unit = limits.max_drop_points, "points of Top-1"
+    drop = fp32.exact - quantized.exact
+    if fp32.task is Task.RECONSTRUCT:
+        limit, unit = limits.max_drop_auc, f"of {fp32.metric}"
     else:
-        if limits.max_drop_auc is None:
-            return []
-        before, after = fp32.counts(), quantized.counts()
-        drop = _auc(before) - _auc(after)
-        limit, unit = limits.max_drop_auc, "of AUC"
+        drop *= 100
+        limit, unit = limits.max_drop_points, f"points of {fp32.metric}"
+    if limit is None:
+        return []
     outcome = Outcome.HOLDS if drop <= Fraction(str(limit)) else Outcome.REGRESSED
     side = "above" if drop < 0 else "below"
     detail = f"{abs(float(drop)):.4g} {unit} {side} FP32, limit {limit:g} below"
@@ -145,11 +144,10 @@ def _accuracy(found: Baseline, stored: Baseline) -> tuple[Outcome, str]:
     rises = [
         found.quantized.get(key, 0) - stored.quantized.get(key, 0)
         for key in found.quantized.keys() | stored.quantized.keys()
-        if key not in ("n", "auc_denominator")
+        if key not in (*_GIVEN, "detections")
     ]
     comparable = all(
-        found.quantized.get(key) == stored.quantized.get(key)
-        for key in ("n", "auc_denominator")
+        found.quantized.get(key) == stored.quantized.get(key) for key in _GIVEN
     )
     better = comparable and min(rises, default=-1) >= 0
     outcome = Outcome.IMPROVED if better else Outcome.REGRESSED
@@ -241,6 +239,8 @@ def _figures(counts: Mapping[str, int]) -> str:
     if "top1_correct" in counts:
         n, right = counts["n"], counts["top1_correct"]
         return f"Top-1 {100 * right / n:.2f} % ({right}/{n})"
+    if "map_ppm" in counts:
+        return f"mAP {counts['map_ppm'] / MILLION:.4f}"
     return f"AUC {float(_auc(counts)):.4f}"
 
 

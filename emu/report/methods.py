@@ -38,16 +38,17 @@ def method_table(key: Key, results: list[CaseResult]) -> RenderableType:
         pad_edge=False,
     )
     table.add_column("recipe", no_wrap=True)
-    for head in ("Top-1 %", "right", "loss", "lost", "won", "all dB", "own dB"):
+    metric = results[0].quantized.metric
+    for head in (f"{metric} %", "right", "loss", "lost", "won", "all dB", "own dB"):
         table.add_column(head, justify="right", no_wrap=True)
-    best = max(_right(result) for result in results)
+    best = max(result.quantized.exact for result in results)
     for result in results:
         table.add_row(
             _recipe(result),
             *_accuracy(result),
             _mean(result, Mode.CUMULATIVE),
             _mean(result, Mode.ISOLATED),
-            style="bold" if _right(result) == best else "",
+            style="bold" if result.quantized.exact == best else "",
         )
     legend = (
         "lost, won: samples that only FP32, only the program has right\n"
@@ -64,24 +65,13 @@ def _recipe(result: CaseResult) -> str:
     return path.stem if path.parent.name in ("methods", "recipes") else path.parent.name
 
 
-def _right(result: CaseResult) -> float:
-    quantized = result.quantized
-    if isinstance(quantized, ClassifyResult):
-        return float(quantized.top1_correct)
-    return quantized.auc
-
-
 def _accuracy(result: CaseResult) -> tuple[str, str, str, str, str]:
-    fp32, quantized = result.fp32, result.quantized
-    if not isinstance(fp32, ClassifyResult) or not isinstance(
-        quantized, ClassifyResult
-    ):
-        return f"{100 * _right(result):.2f}", "-", "-", "-", "-"
-    pairs = result.pairs
+    fp32, quantized, pairs = result.fp32, result.quantized, result.pairs
+    classes = isinstance(quantized, ClassifyResult)
     return (
-        f"{100 * quantized.top1:.2f}",
-        str(quantized.top1_correct),
-        f"{100 * (fp32.top1 - quantized.top1):+.2f}",
+        f"{100 * quantized.score:.2f}",
+        str(quantized.top1_correct) if classes else "-",
+        f"{100 * (fp32.score - quantized.score):+.2f}" if fp32 else "-",
         str(pairs.lost) if pairs else "-",
         str(pairs.won) if pairs else "-",
     )

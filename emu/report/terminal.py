@@ -11,7 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from emu.compare import LayerReport, Mode
-from emu.evaluate import ClassifyResult, EvalResult, ReconstructResult
+from emu.evaluate import (
+    MILLION,
+    ClassifyResult,
+    DetectResult,
+    EvalResult,
+    ReconstructResult,
+)
 from emu.gate import CaseOutcome, GateResult, Outcome, Verdict
 from emu.report.methods import by_method, method_table
 
@@ -210,19 +216,38 @@ def _metrics(result: EvalResult) -> dict[str, str]:
             "Top-1": f"{100 * result.top1:.2f} % ({result.top1_correct})",
             "Top-5": f"{100 * result.top5:.2f} % ({result.top5_correct})",
         }
+    if isinstance(result, DetectResult):
+        ap = result.ap
+        sizes = (
+            ("small", ap.ap_small),
+            ("medium", ap.ap_medium),
+            ("large", ap.ap_large),
+        )
+        return {
+            "objects": str(result.counts()["objects"]),
+            "mAP": _ap(ap.ap),
+            "mAP50": _ap(ap.ap50),
+            "mAP75": _ap(ap.ap75),
+            **{name: _ap(value) for name, value in sizes},
+        }
     return {"AUC": f"{result.auc:.4f}"}
+
+
+def _ap(value: float) -> str:
+    """An average precision; -1 stands for nothing to find."""
+    return "-" if value < 0 else f"{value:.4f}"
 
 
 def _score(counts: Mapping[str, int]) -> str:
     if "top1_correct" in counts:
         right = counts["top1_correct"]
         return f"{100 * right / counts['n']:.2f} % ({right})"
+    if "map_ppm" in counts:
+        return _ap(counts["map_ppm"] / MILLION)
     return f"{counts['auc_numerator'] / counts['auc_denominator']:.4f}"
 
 
 def _loss(fp32: EvalResult, quantized: EvalResult) -> str:
-    if isinstance(fp32, ClassifyResult) and isinstance(quantized, ClassifyResult):
-        return f"{100 * (fp32.top1 - quantized.top1):+.2f} pts"
-    if isinstance(fp32, ReconstructResult) and isinstance(quantized, ReconstructResult):
-        return f"{fp32.auc - quantized.auc:+.4f}"
-    return "-"
+    if isinstance(fp32, ReconstructResult):
+        return f"{fp32.auc - quantized.score:+.4f}"
+    return f"{100 * (fp32.score - quantized.score):+.2f} pts"

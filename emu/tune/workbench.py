@@ -14,7 +14,6 @@ import pandas as pd
 from emu.calibrate import Calibration, Observation, Statistics, collect, first_samples
 from emu.compare import Mode, compare_layers
 from emu.evaluate import (
-    ClassifyResult,
     Dataset,
     EvalResult,
     ModelEntry,
@@ -139,16 +138,16 @@ class Workbench:
         """Announce recipes: what they need of the data is collected in one go."""
         self._announced += recipes
 
-    def fp32(self) -> "Metric":
-        """The metric of the float model."""
-        return _metric(self._evaluate(self._source))
+    def fp32(self) -> EvalResult:
+        """The float model on all of the data."""
+        return self._evaluate(self._source)
 
     def measure(self, recipe: Recipe) -> Measured:
         """Quantize and evaluate on all of the data."""
         program = self.program(recipe)
-        metric = _metric(self._evaluate(program, self._family))
+        result = self._evaluate(program, self._family)
         shares = _shares(program, self.target)
-        return Measured(counts=metric.counts, score=metric.score, **shares)
+        return Measured(counts=result.counts(), score=result.score, **shares)
 
     def program(self, recipe: Recipe) -> Graph:
         """The integer program of a recipe, as `quantize_model` makes it."""
@@ -233,19 +232,6 @@ class Workbench:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """A metric as whole numbers and as a share, 0 to 1."""
-
-    counts: dict[str, int]
-    score: float
-
-
-def _metric(result: EvalResult) -> Metric:
-    score = result.top1 if isinstance(result, ClassifyResult) else result.auc
-    return Metric(counts=result.counts(), score=score)
-
-
 def _balance_key(recipe: Recipe) -> str:
     """What of a recipe changes the float graph: who balances, and on which samples."""
     said = {
@@ -258,8 +244,11 @@ def _balance_key(recipe: Recipe) -> str:
 
 
 def _kept(dataset: Dataset, entry: ModelEntry) -> tuple[Dataset, ModelEntry]:
-    """The samples as the model's inputs in memory, if they fit, and how to read them."""
-    if entry.preprocess.windowed:
+    """The samples as the model's inputs in memory, if they fit, and how to read them.
+
+    Images with objects stay as they are: where their pixels lie on the input is needed.
+    """
+    if entry.preprocess.windowed or dataset.objects is not None:
         return dataset, entry
     first = next(model_inputs(dataset.first(1), entry, 1))
     if prod(first.shape) * first.itemsize * len(dataset) > _KEPT_BYTES:
