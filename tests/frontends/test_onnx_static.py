@@ -24,7 +24,7 @@ def ones(*shape: int) -> np.ndarray:
 
 STATIC = {
     "reshape without batch": one_node_model(
-        "Reshape", [(1, 4, 6)], constants={"s": whole(4, 6)}
+        "Reshape", [(2, 4, 6)], constants={"s": whole(8, 6)}
     ),
     "constant of the batch": one_node_model(
         "Add", [(2, 3)], constants={"c": ones(2, 3)}
