@@ -2,11 +2,24 @@
 
 # ruff: noqa: PLC0415 - JAX is imported only by a command that runs
 
+from typing import Annotated
+
+import typer
 from rich.text import Text
 
 from emu.cli import options
 from emu.cli.exits import HOLDS
 from emu.cli.terminal import progress, show, show_json
+
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        help="Run the model file in another engine instead: onnxruntime, litert-ref...",
+        show_default=False,
+        metavar="NAME",
+    ),
+]
 
 
 def evaluate(
@@ -16,36 +29,45 @@ def evaluate(
     target: options.Target = None,
     calibration: options.Calibration = None,
     recipe: options.RecipeFile = None,
+    engine: Engine = None,
     batch_size: options.BatchSize = 32,
     as_json: options.Json = False,
 ) -> int:
-    """Measure Top-1 and Top-5 (or the model's own metric) on a dataset.
+    """Measure Top-1, mAP or the model's own metric on a dataset.
 
     A float model runs as FP32, or quantized in memory with --target; a quantized file
-    runs as --target, by default as its usual engine does.
+    runs as --target, by default as its usual engine does. With --engine the file runs
+    there, in the same pipeline.
     """
     from emu.cli.models import (
         Quantization,
         default_note,
+        find_engine_model,
         open_quantized,
         target_name,
     )
     from emu.evaluate import evaluate_graph
+    from emu.evaluate.engine import evaluate_engine
     from emu.evaluate.feeds import open_data
     from emu.report import eval_json, eval_table
 
     wish = Quantization(
         target=target, calibration=calibration, recipe=recipe, batch_size=batch_size
     )
-    entry, graph = open_quantized(model, wish, quiet=as_json)
-    dataset = open_data(entry, data)
-    with progress("evaluating", quiet=as_json) as tell:
-        result = evaluate_graph(graph, entry, dataset, batch_size, tell)
-    ran_on = target_name(graph) or "fp32"
+    if engine is not None:
+        entry, note, ran_on = find_engine_model(model, wish, engine), None, engine
+        dataset = open_data(entry, data)
+        with progress("evaluating", quiet=as_json) as tell:
+            result = evaluate_engine(engine, entry, dataset, batch_size, tell)
+    else:
+        entry, graph = open_quantized(model, wish, quiet=as_json)
+        note, ran_on = default_note(entry, graph, target), target_name(graph) or "fp32"
+        dataset = open_data(entry, data)
+        with progress("evaluating", quiet=as_json) as tell:
+            result = evaluate_graph(graph, entry, dataset, batch_size, tell)
     if as_json:
         show_json(eval_json(result, entry.name, dataset.name, ran_on))
     else:
         show(eval_table(result, model=entry.name, data=dataset.name, target=ran_on))
-        note = default_note(entry, graph, target)
         show(*([Text("\n" + note, "dim")] if note else []))
     return HOLDS

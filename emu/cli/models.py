@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emu.cli.terminal import progress, show_note
+from emu.compare import ENGINES
+from emu.config import nearest
 from emu.errors import ConfigError
 from emu.evaluate import (
     Kind,
@@ -94,6 +96,21 @@ def open_as_it_is(model: str, quantization: Quantization) -> tuple[ModelEntry, G
             where="--target",
         )
     return entry, graph
+
+
+def find_engine_model(
+    model: str, quantization: Quantization, engine: str
+) -> ModelEntry:
+    """The entry of a model that runs in another engine as its file says."""
+    if engine not in ENGINES:
+        raise ConfigError(
+            f"found {engine!r}{nearest(engine, list(ENGINES))}; expected one of "
+            f"{', '.join(ENGINES)}",
+            where="--engine",
+        )
+    if named := _named(quantization):
+        raise ConfigError("means nothing with --engine", where=named[0])
+    return find_model(model)
 
 
 def is_program(entry: ModelEntry) -> bool:

@@ -1,0 +1,54 @@
+"""The same data through another engine: what ONNX Runtime or LiteRT makes of a model."""
+
+import jax
+import numpy as np
+
+from emu.compare import open_engine
+from emu.evaluate.datasets import Dataset
+from emu.evaluate.entries import ModelEntry
+from emu.evaluate.session import EvalResult, Progress, evaluate_outputs
+from emu.frontends import load_model
+from emu.graph import with_real_edges
+from emu.ops import KERNELS
+
+
+def evaluate_engine(
+    engine: str,
+    entry: ModelEntry,
+    dataset: Dataset,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> EvalResult:
+    """The entry's metric of its model file in an engine of `ENGINES`.
+
+    Preprocessing, decoder and metric are those of `evaluate_graph`; so are the edges,
+    where reals become integers that the file takes, and integers that it gives reals.
+
+    Raises what `open_engine` raises.
+    """
+    graph = load_model(entry.file)
+    opened = open_engine(engine, entry.file, graph.outputs)
+    edged = with_real_edges(graph)
+    edges = {node.inputs[0]: node.op for node in edged.nodes if node not in graph.nodes}
+
+    def cross(name: str, x: np.ndarray) -> np.ndarray:
+        op = edges.get(name)
+        if op is None:
+            return x
+        with jax.enable_x64(True):
+            return np.asarray(KERNELS[type(op)](op, jax.numpy.asarray(x)))
+
+    def predict(x: np.ndarray) -> dict[str, np.ndarray]:
+        found = opened.run({opened.inputs[0]: cross(edged.inputs[0], x)})
+        return {
+            name: cross(name, _batched(found[name], len(x))) for name in graph.outputs
+        }
+
+    return evaluate_outputs(predict, entry, dataset, batch_size, progress)
+
+
+def _batched(output: np.ndarray, samples: int) -> np.ndarray:
+    """The output with the batch axis that a file for one sample may lack."""
+    if len(output) == samples:
+        return output
+    return output.reshape(samples, len(output) // samples, *output.shape[1:])
