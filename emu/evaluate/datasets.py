@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 from emu.errors import DataError
+from emu.evaluate.detect.boxes import Category, Objects
 from emu.evaluate.selection import Selection, parse_selections
 
 
@@ -50,6 +51,9 @@ class Dataset:
         name: what the user called it, selections included.
         ids: one unique name per sample, in order.
         labels: the class of each sample, >= 0; None where the data has no labels.
+        objects: what there is to find in each sample; None where the data is not for
+            detection. Such data has no labels.
+        categories: what the classes of the objects mean, ordered by id.
         source: where the samples come from.
         positions: of each sample within `source`.
         file: the file or folder, for messages; None for arrays in memory.
@@ -61,6 +65,8 @@ class Dataset:
     source: Source
     positions: Int64[np.ndarray, " n"]
     file: Path | None = None
+    objects: tuple[Objects, ...] | None = None
+    categories: tuple[Category, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse samples, labels or names that do not fit together."""
@@ -88,6 +94,29 @@ class Dataset:
                 file=self.file,
                 where=self.ids[bad],
             )
+        self._require_sound_objects()
+
+    def _require_sound_objects(self) -> None:
+        if self.objects is None:
+            return
+        if len(self.objects) != len(self.positions):
+            raise DataError(
+                f"found {len(self.positions)} samples and the objects of "
+                f"{len(self.objects)}; expected as many of each",
+                file=self.file,
+                where=self.name,
+            )
+        count = len(self.categories)
+        for name, objects in zip(self.ids, self.objects, strict=True):
+            classes = objects.classes
+            wrong = (classes < 0) | (classes >= count)
+            if wrong.any():
+                raise DataError(
+                    f"found an object of class {int(classes[wrong][0])}; "
+                    f"there are {count} categories",
+                    file=self.file,
+                    where=name,
+                )
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -126,6 +155,9 @@ class Dataset:
                 ids=tuple(part.ids[row] for row in rows),
                 labels=None if part.labels is None else part.labels[rows],
                 positions=part.positions[rows],
+                objects=None
+                if part.objects is None
+                else tuple(part.objects[row] for row in rows),
             )
         return part
 
@@ -138,7 +170,8 @@ class Dataset:
     def digest(self) -> str:
         """Return the sha256 (hex) of names, labels and contents of these samples.
 
-        Equal digests mean equal samples in equal order, wherever they are stored.
+        Objects and categories are part of it where there are any. Equal digests mean
+        equal samples in equal order, wherever they are stored.
         """
         total = hashlib.sha256()
         for index, name in enumerate(self.ids):
@@ -146,7 +179,24 @@ class Dataset:
             total.update(hashlib.sha256(f"{label} {name}".encode()).digest())
             content = self.source.content(int(self.positions[index]))
             total.update(hashlib.sha256(content).digest())
+        if self.objects is not None:
+            names = [(category.id, category.name) for category in self.categories]
+            total.update(repr(names).encode())
+            for objects in self.objects:
+                total.update(hashlib.sha256(_content(objects)).digest())
         return total.hexdigest()
+
+
+def _content(objects: Objects) -> bytes:
+    """Return the bytes of all fields; their number tells how many objects there are."""
+    arrays = (
+        objects.boxes.astype("<f8"),
+        objects.classes.astype("<i8"),
+        objects.areas.astype("<f8"),
+        objects.crowd,
+        objects.difficult,
+    )
+    return repr(objects.size).encode() + b"".join(array.tobytes() for array in arrays)
 
 
 def from_arrays(

@@ -1,5 +1,7 @@
 """Datasets of image files: the class is the folder's name or comes from a list."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +16,7 @@ from emu.evaluate.datasets import Dataset
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 MAX_PIXELS: Final = 1 << 26
 
+_ORIENTATION: Final = 0x0112  # the EXIF tag
 _FORMATS: Final = ("JPEG", "PNG", "BMP", "WEBP")
 # Modes whose conversion to RGB keeps the 8-bit values; 16-bit ones would be clipped.
 _MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
@@ -32,37 +35,35 @@ _DAMAGE: Final = (
 class ImageSource:
     """Image files, decoded by Pillow when they are asked for.
 
-    EXIF rotation is not applied; grey images become RGB, transparency is dropped.
+    EXIF rotation is not applied; grey and CMYK images become RGB, transparency is
+    dropped.
+
+    Fields:
+        files: one per sample.
+        sizes: height and width that each file must have, in pixels; None for any.
     """
 
     files: tuple[Path, ...]
+    sizes: tuple[tuple[int, int], ...] | None = None
 
     def load(self, position: int) -> UInt8[np.ndarray, "h w 3"]:
         """Decode one file to RGB pixels.
 
         Raises:
-            DataError: the file is damaged, truncated, too large or no 8-bit image.
+            DataError: the file is damaged, truncated, too large or no 8-bit image, or
+                has another size than it must have.
         """
         path = self.files[position]
-        try:
-            with Image.open(path, formats=_FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise DataError(
-                        f"has {image.width}x{image.height} pixels; "
-                        f"at most {MAX_PIXELS} are read",
-                        file=path,
-                    )
-                if image.mode not in _MODES:
-                    raise DataError(
-                        f"found pixels of mode {image.mode}; expected 8-bit colour "
-                        "or grey",
-                        file=path,
-                    )
-                return np.asarray(image.convert("RGB"))
-        except _DAMAGE as error:
-            raise DataError(
-                f"is no sound image: {_without_path(error, path)}", file=path
-            ) from error
+        with _opened(path) as image:
+            found = (image.height, image.width)
+            if self.sizes is not None and found != self.sizes[position]:
+                height, width = self.sizes[position]
+                raise DataError(
+                    f"has {found[1]}x{found[0]} pixels; its annotation is for "
+                    f"{width}x{height}",
+                    file=path,
+                )
+            return np.asarray(image.convert("RGB"))
 
     def content(self, position: int) -> bytes:
         """Return the bytes of the file."""
@@ -71,6 +72,24 @@ class ImageSource:
             return path.read_bytes()
         except OSError as error:
             raise DataError(f"cannot be read: {error.strerror}", file=path) from error
+
+
+def read_upright_size(path: Path) -> tuple[int, int]:
+    """Return height and width of an image, read from its header.
+
+    Raises:
+        DataError: as of `ImageSource.load`; or the image is stored rotated or mirrored
+            (EXIF orientation), so that what is loaded is not what people see.
+    """
+    with _opened(path) as image:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        if orientation != 1:
+            raise DataError(
+                f"is stored rotated or mirrored (EXIF orientation {orientation}); "
+                "expected an image that is stored upright",
+                file=path,
+            )
+        return image.height, image.width
 
 
 def open_images(path: Path, *, name: str, synsets: Path | None = None) -> Dataset:
@@ -93,8 +112,8 @@ def open_images(path: Path, *, name: str, synsets: Path | None = None) -> Datase
         (item for item in path.iterdir() if item.is_dir() and item.name[0] != "."),
         key=lambda item: item.name,
     )
-    flat = _images_in(path)
-    grouped = [(folder, image) for folder in folders for image in _images_in(folder)]
+    flat = images_in(path)
+    grouped = [(folder, image) for folder in folders for image in images_in(folder)]
     if flat and grouped:
         raise DataError(
             f"holds images beside class folders: {flat[0].name!r} and "
@@ -119,6 +138,12 @@ def open_images(path: Path, *, name: str, synsets: Path | None = None) -> Datase
         positions=np.arange(len(files), dtype=np.int64),
         file=path,
     )
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return the image files of a folder by their suffixes, in order of names."""
+    files = (item for item in folder.iterdir() if item.suffix.lower() in SUFFIXES)
+    return sorted((item for item in files if item.is_file()), key=lambda f: f.name)
 
 
 def read_synsets(path: Path) -> dict[str, int]:
@@ -153,9 +178,27 @@ def read_synsets(path: Path) -> dict[str, int]:
     return classes
 
 
-def _images_in(folder: Path) -> list[Path]:
-    files = (item for item in folder.iterdir() if item.suffix.lower() in SUFFIXES)
-    return sorted((item for item in files if item.is_file()), key=lambda f: f.name)
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open an image that can be decoded to RGB; what goes wrong inside names it."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(
+                    f"has {image.width}x{image.height} pixels; "
+                    f"at most {MAX_PIXELS} are read",
+                    file=path,
+                )
+            if image.mode not in _MODES:
+                raise DataError(
+                    f"found pixels of mode {image.mode}; expected 8-bit colour or grey",
+                    file=path,
+                )
+            yield image
+    except _DAMAGE as error:
+        raise DataError(
+            f"is no sound image: {_without_path(error, path)}", file=path
+        ) from error
 
 
 def _classes(folders: list[str], synsets: Path | None, path: Path) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Datasets keep names, labels and samples together."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 from emu.errors import DataError
 from emu.evaluate.datasets import from_arrays
+from emu.evaluate.detect.annotations import Item, objects_of
+from emu.evaluate.detect.boxes import Category
 from emu.evaluate.selection import parse_selections
 
 X = np.arange(60, dtype=np.uint8).reshape(10, 2, 3)
@@ -62,3 +65,27 @@ def test_a_negative_label_names_its_sample():
 def test_no_samples_are_refused():
     with pytest.raises(DataError, match="holds no samples"):
         from_arrays(X[:0])
+
+
+def test_objects_belong_to_a_sample_and_a_category():
+    objects = tuple(objects_of((2, 3), [one_box(klass)]) for klass in (0, 1))
+    both = (Category(id=5, name="ant"), Category(id=8, name="bee"))
+    data = replace(from_arrays(X[:2], ids=["a", "b"]), objects=objects, categories=both)
+    assert len(data) == 2
+    with pytest.raises(DataError, match="found 2 samples and the objects of 1"):
+        replace(data, objects=objects[:1])
+    with pytest.raises(DataError, match="b: found an object of class 1; there are 1"):
+        replace(data, categories=both[:1])
+
+
+def test_objects_are_part_of_the_digest_and_none_leave_it_as_it_was():
+    plain = from_arrays(X[:1])
+    ant = (Category(id=5, name="ant"),)
+    empty = replace(plain, objects=(objects_of((2, 3), []),), categories=ant)
+    one = replace(plain, objects=(objects_of((2, 3), [one_box(0)]),), categories=ant)
+    assert replace(plain, categories=ant).digest() == plain.digest()
+    assert len({plain.digest(), empty.digest(), one.digest()}) == 3
+
+
+def one_box(klass):
+    return Item(box=(0.0, 0.0, 1.0, 1.0), klass=klass, area=1.0)
