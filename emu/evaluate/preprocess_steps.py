@@ -79,6 +79,9 @@ class Letterbox(AbstractStep):
     Rounded down is what Python makes of int(h * (height / h)), which is sometimes one
     less than `height` (360 rows to 416 become 415): YOLOX was trained with that
     (yolox/data/data_augment.py, preproc). NanoDet's data is rounded to nearest.
+
+    Boxes come back to the image by the one ratio r ("ratio", as in YOLOX's code), or on
+    each axis by the ratio of the rounded size ("sizes"), which is where the pixels lie.
     """
 
     stage: ClassVar[Stage] = Stage.PIXELS
@@ -87,6 +90,7 @@ class Letterbox(AbstractStep):
     align: Literal["top-left", "center"] = "top-left"
     pad: Pixel | tuple[Pixel, ...] = 114
     rounding: Literal["down", "nearest"] = "down"
+    boxes_by: Literal["ratio", "sizes"] = "ratio"
     filter: Filter = Filter.BILINEAR
 
 
@@ -227,13 +231,12 @@ def _moved_by_crop(step: CenterCrop, h: int, w: int) -> Move:
 
 
 def _moved_by_letterbox(step: Letterbox, h: int, w: int) -> Move:
-    # One ratio for both axes, not that of the rounded sizes: the reference code of
-    # YOLOX and NanoDet divides boxes by it.
     ratio, (new_h, new_w) = letterboxed(step, h, w)
+    scale = (ratio, ratio) if step.boxes_by == "ratio" else (new_h / h, new_w / w)
     if step.align == "top-left":
-        return Move(size=step.size, scale=(ratio, ratio))
+        return Move(size=step.size, scale=scale)
     offset = float((step.size[0] - new_h) // 2), float((step.size[1] - new_w) // 2)
-    return Move(size=step.size, scale=(ratio, ratio), offset=offset)
+    return Move(size=step.size, scale=scale, offset=offset)
 
 
 def letterboxed(step: Letterbox, h: int, w: int) -> tuple[float, tuple[int, int]]:

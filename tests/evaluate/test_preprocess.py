@@ -129,11 +129,13 @@ def test_each_step_on_pixels_places_the_image():
     assert placement(9, 8, crop) == ((1.0, 1.0), (-2.0, -2.0))
 
 
-def test_letterbox_places_with_one_ratio_for_both_axes():
+def test_letterbox_places_by_the_ratio_or_by_the_rounded_sizes():
     ratio = 16 / 30
     assert placement(20, 30, letterbox([16, 16])) == ((ratio, ratio), (0.0, 0.0))
     centred = letterbox([16, 16], align="center", rounding="nearest")
     assert placement(20, 30, centred) == ((ratio, ratio), (2.0, 0.0))
+    by_sizes = {**centred, "boxes_by": "sizes"}
+    assert placement(20, 30, by_sizes) == ((11 / 20, 16 / 30), (2.0, 0.0))
 
 
 def test_placements_compose():
