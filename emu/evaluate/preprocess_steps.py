@@ -78,7 +78,7 @@ class Letterbox(AbstractStep):
 
     Rounded down is what Python makes of int(h * (height / h)), which is sometimes one
     less than `height` (360 rows to 416 become 415): YOLOX was trained with that
-    (yolox/data/data_augment.py, preproc). NanoDet's data is rounded to nearest.
+    (yolox/data/data_augment.py, preproc).
 
     Boxes come back to the image by the one ratio r ("ratio", as in YOLOX's code), or on
     each axis by the ratio of the rounded size ("sizes"), which is where the pixels lie.

@@ -32,13 +32,14 @@ def cells(
 def rows_of(
     output: Float[Array, "..."], rows: int, columns: int, what: str
 ) -> Float32[Array, "n {rows} {columns}"]:
-    """Return an output as [n, rows, columns]; [rows, columns] is one image.
+    """Return an output as [n, rows, columns]; a model may put it out as two axes.
 
     Raises:
         UnsupportedError: the output has other rows or columns.
     """
     shape = output.shape
-    if shape[-1] != columns or shape[-2:-1] != (rows,) or len(shape) not in (2, 3):
+    fits = shape[-2] % rows == 0 if len(shape) == 2 else shape[1:-1] == (rows,)
+    if not fits or shape[-1] != columns:
         raise UnsupportedError(
             f"{what} has shape {list(shape)}; expected [n, {rows}, {columns}]"
         )

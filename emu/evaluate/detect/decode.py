@@ -117,13 +117,8 @@ def _suppressed(decoder: AbstractRawDecoder, raw: RawBoxes) -> list[Detections]:
 
 
 def _final(decoder: FinalDetections, outputs: Outputs) -> list[Detections]:
-    taken = [np.asarray(x) for x in _taken(decoder, outputs)]
-    if len(taken) != 4:
-        raise UnsupportedError(
-            f"the model has {len(taken)} outputs; expected boxes, classes, scores, count"
-        )
     result = []
-    for one in final_detections(decoder, *taken):
+    for one in final_detections(decoder, *map(np.asarray, _taken(decoder, outputs))):
         most = int(one.classes.max(initial=-1)) + 1
         present = _present(decoder, max(most, 1 + max(decoder.absent, default=-1)))
         kept = np.flatnonzero(np.isin(one.classes, present))[: decoder.max_boxes]
@@ -151,7 +146,14 @@ def _taken(
     decoder: AbstractDecoder, outputs: Outputs
 ) -> list[Shaped[np.ndarray, "..."] | Shaped[Array, "..."]]:
     """The outputs that the decoding function takes, in its order."""
-    names = decoder.outputs() or tuple(outputs)
+    names = decoder.outputs()
+    if not names:
+        if len(outputs) != decoder.unnamed:
+            raise UnsupportedError(
+                f"the model has {len(outputs)} outputs; expected {decoder.unnamed}, or "
+                "their names in the decoder"
+            )
+        return list(outputs.values())
     missing = [name for name in names if name not in outputs]
     if missing:
         raise UnsupportedError(

@@ -1,16 +1,13 @@
 """Detections that the graph itself has decoded and suppressed."""
 
-from typing import Annotated, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Shaped
-from pydantic import Field
 
 from emu.errors import UnsupportedError
 from emu.evaluate.detect.boxes import Detections
 from emu.evaluate.detect.settings import AbstractDecoder, Share
-
-_OUTPUTS = 4
 
 
 class FinalDetections(AbstractDecoder):
@@ -24,12 +21,13 @@ class FinalDetections(AbstractDecoder):
             in their order.
     """
 
+    unnamed: ClassVar[int] = 4
     kind: Literal["detections"] = "detections"
-    names: Annotated[tuple[str, ...], Field(max_length=_OUTPUTS)] = ()
+    names: tuple[str, str, str, str] | None = None
     score_threshold: Share = 0.0
 
     def outputs(self) -> tuple[str, ...]:
-        return self.names
+        return self.names or ()
 
 
 def final_detections(

@@ -1,7 +1,7 @@
 """What the settings of all decoders share."""
 
 from abc import abstractmethod
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -27,6 +27,8 @@ class AbstractDecoder(Config):
         max_boxes: detections of an image at most.
     """
 
+    # How many outputs a model has whose outputs need no names; 0: they need them.
+    unnamed: ClassVar[int] = 0
     size: tuple[Side, Side]
     absent: tuple[Annotated[int, Field(ge=0)], ...] = ()
     score_threshold: Share = 0.05
@@ -36,7 +38,7 @@ class AbstractDecoder(Config):
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs that the decoding function takes, in its order.
 
-        None at all means those of the model, in its order.
+        None at all means the `unnamed` ones of the model, in its order.
         """
 
 

@@ -8,7 +8,8 @@ is an unsigned integer with eight fractional bits:
         TFLite's int8 logistic (scale 1/256, zero point -128)
     exp: round(256 * exp(q * scale)), at most 65535: 16 bits
     softmax: round(65535 * exp(d * scale)) for the difference d = -255 ... 0 to the
-        largest q: 16 bits; weights are entries divided by their sum in float32
+        largest q: 16 bits; weights are entries divided by their sum in float32,
+        as XLA divides (the last bit may differ)
 
 The entries are computed in double precision and rounded half to even.
 """

@@ -4,7 +4,7 @@ Ge et al., YOLOX: Exceeding YOLO Series in 2021, arXiv:2107.08430; its
 yolox/utils/demo_utils.py, `demo_postprocess`.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -29,6 +29,7 @@ class Yolox(AbstractRawDecoder):
         output: its name; by default the only one.
     """
 
+    unnamed: ClassVar[int] = 1
     kind: Literal["yolox"] = "yolox"
     strides: Strides = (8, 16, 32)
     output: str = ""

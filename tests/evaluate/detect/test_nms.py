@@ -155,9 +155,9 @@ def test_without_class_wise_the_better_class_takes_the_place():
 
 def test_a_long_chain_of_overlaps_is_followed_to_its_end():
     # Each box overlaps only its neighbours: every second one stays.
-    left = np.arange(300, dtype=np.float32) * 4
+    left = np.arange(ANCHORS, dtype=np.float32) * 4
     boxes = np.stack([left, 0 * left, left + 10, 0 * left + 10], axis=1)
-    scores = np.linspace(1, 0.1, 300, dtype=np.float32)[:, None]
+    scores = np.linspace(1, 0.1, ANCHORS, dtype=np.float32)[:, None]
     settings = {**SETTINGS, "iou_threshold": 0.4}
     assert found(boxes, scores, **settings)[0][:, 0].tolist() == left[::2].tolist()
 
@@ -178,7 +178,7 @@ def test_images_of_a_batch_do_not_touch_each_other():
 
 
 def test_suppression_leaves_64_bit_types_off():
-    raw = RawBoxes(jnp.zeros((1, 1, 4)), jnp.ones((1, 1, 1)))
+    raw = RawBoxes(jnp.zeros((1, ANCHORS, 4)), jnp.ones((1, ANCHORS, CLASSES)))
     out = suppress(raw, **SETTINGS)
     assert [str(x.dtype) for x in out] == ["float32", "float32", "int32", "int32"]
     assert jnp.arange(2).dtype == jnp.int32
