@@ -110,7 +110,9 @@ def _suppressed(decoder: AbstractRawDecoder, raw: RawBoxes) -> list[Detections]:
     boxes, scores, classes, counts = (np.asarray(part) for part in found)
     return [
         Detections(
-            boxes=boxes[i, :n], scores=scores[i, :n], classes=classes[i, :n].astype(int)
+            boxes=boxes[i, :n],
+            scores=scores[i, :n],
+            classes=classes[i, :n].astype(np.int64),
         )
         for i, n in enumerate(counts)
     ]
