@@ -1,6 +1,6 @@
 """DetectResult: what a detector finds in a dataset, and its mean average precision."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from typing import ClassVar, Final
@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 import pandas as pd
 
 from emu.evaluate.detect.boxes import Category, Detections, Objects
-from emu.evaluate.detect.coco_ap import CocoAp, class_table, coco_ap
+from emu.evaluate.detect.coco_ap import CocoAp, coco_ap
 from emu.evaluate.task import Task
 
 # Average precisions are stored as whole numbers, in millionths.
@@ -39,14 +39,18 @@ class DetectResult:
         return len(self.ids)
 
     @cached_property
-    def ap(self) -> CocoAp:
-        """The twelve figures of COCO."""
+    def _measured(self) -> tuple[CocoAp, pd.DataFrame]:
         return coco_ap(self.objects, self.detections, self.categories)
 
-    @cached_property
+    @property
+    def ap(self) -> CocoAp:
+        """The twelve figures of COCO."""
+        return self._measured[0]
+
+    @property
     def by_class(self) -> pd.DataFrame:
         """Columns name, objects, ap, ap50; one row a category."""
-        return class_table(self.objects, self.detections, self.categories)
+        return self._measured[1]
 
     @property
     def exact(self) -> Fraction:
@@ -76,7 +80,7 @@ class DetectResult:
             "n": self.n,
             "objects": sum(len(one.boxes) for one in self.objects),
             "detections": sum(len(one.boxes) for one in self.detections),
-            **{names.get(key, key): value for key, value in self.ap.to_json().items()},
+            **{names.get(key, key): value for key, value in asdict(self.ap).items()},
         }
 
 
