@@ -5,6 +5,10 @@ from emu.evaluate.batches import (
     batches as batches,
     require_finite as require_finite,
 )
+from emu.evaluate.dataset_entry import (
+    DatasetEntry as DatasetEntry,
+    open_entry as open_entry,
+)
 from emu.evaluate.datasets import Dataset as Dataset, from_arrays as from_arrays
 from emu.evaluate.detect import (
     MILLION as MILLION,
@@ -14,7 +18,6 @@ from emu.evaluate.detect import (
     Objects as Objects,
 )
 from emu.evaluate.entries import (
-    DatasetEntry as DatasetEntry,
     ModelEntry as ModelEntry,
     dataset_names as dataset_names,
     find_dataset as find_dataset,
@@ -22,7 +25,6 @@ from emu.evaluate.entries import (
     load_dataset_entry as load_dataset_entry,
     load_model_entry as load_model_entry,
     model_names as model_names,
-    open_entry as open_entry,
     suites_folders as suites_folders,
 )
 from emu.evaluate.kinds import (

@@ -9,7 +9,6 @@ that holds them.
 import os
 import re
 from collections.abc import Iterator
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,12 +17,13 @@ from pydantic import Field, field_validator, model_validator
 import emu
 from emu.config import Config, as_value_error, nearest, read_toml
 from emu.errors import ConfigError, MissingError
+from emu.evaluate.dataset_entry import DatasetEntry, open_entry
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.detect.decode import Decoder
 from emu.evaluate.images import open_images
 from emu.evaluate.npz import open_npz
 from emu.evaluate.preprocess import Preprocess
-from emu.evaluate.selection import parse_selections, split_reference
+from emu.evaluate.selection import split_reference
 from emu.evaluate.task import Task
 from emu.frontends import LOADERS
 
@@ -72,42 +72,6 @@ class ModelEntry(Config):
             with as_value_error():
                 split_reference(ref)
         return ref
-
-
-class DatasetKind(Enum):
-    """How samples are stored."""
-
-    NPZ = "npz"
-    IMAGES = "images"
-
-
-class DatasetEntry(Config):
-    """A dataset that can be opened.
-
-    Fields:
-        kind: arrays in an .npz file, or a folder of images.
-        path: the file or folder.
-        x, y, names: npz only: the arrays of samples, labels and sample names.
-        synsets: images only: list of classes, "index folder description" per line.
-        subset: selections that are always applied, for example "[!::5]".
-        description: one line for people.
-    """
-
-    kind: DatasetKind
-    path: Path
-    x: str | None = None
-    y: str | None = None
-    names: str | None = None
-    synsets: Path | None = None
-    subset: str = ""
-    description: str = ""
-
-    @field_validator("subset")
-    @classmethod
-    def _is_selection(cls, text: str) -> str:
-        with as_value_error():
-            parse_selections(text)
-        return text
 
 
 def find_model(ref: str) -> ModelEntry:
@@ -182,34 +146,12 @@ def load_model_entry(path: Path) -> ModelEntry:
 def load_dataset_entry(path: Path) -> DatasetEntry:
     """Read a dataset entry; the data itself is not looked for."""
     entry = read_toml(path, DatasetEntry)
-    foreign = {
-        DatasetKind.NPZ: ("synsets",),
-        DatasetKind.IMAGES: ("x", "y", "names"),
-    }[entry.kind]
-    for key in foreign:
-        if key in entry.model_fields_set:
-            raise ConfigError(
-                f"means nothing for kind = {entry.kind.value!r}", file=path, where=key
-            )
-    changes = {"path": _expand(entry.path, path, "path")}
-    if entry.synsets is not None:
-        changes["synsets"] = _expand(entry.synsets, path, "synsets")
-    return entry.model_copy(update=changes)
-
-
-def open_entry(entry: DatasetEntry, *, name: str) -> Dataset:
-    """Open the dataset that an entry describes, its subset applied."""
-    if entry.kind is DatasetKind.IMAGES:
-        dataset = open_images(entry.path, name=name, synsets=entry.synsets)
-    else:
-        dataset = open_npz(
-            entry.path,
-            name=name,
-            x=entry.x or "x",
-            y=entry.y or "y",
-            names=entry.names or "names",
-        )
-    return dataset.select(parse_selections(entry.subset))
+    paths = {
+        key: _expand(value, path, key)
+        for key in ("path", "synsets", "annotations", "classes")
+        if isinstance(value := getattr(entry, key), Path)
+    }
+    return entry.model_copy(update=paths)
 
 
 def suites_folders() -> list[Path]:

@@ -50,7 +50,11 @@ def evaluate_detector(
         _require_no_nan(outputs, batch.index, dataset)
         sizes = [objects[int(i)].size for i in batch.index]
         placements = [preprocess.placement(*size) for size in sizes]
-        found += detect(decoder, outputs, placements)
+        # A short last batch is filled up, so that nothing is compiled for its size.
+        missing = batch_size - len(sizes) if found else 0
+        full = {name: _filled(x, missing) for name, x in outputs.items()}
+        filled = detect(decoder, full, placements + placements[:1] * missing)
+        found += filled[: len(sizes)]
         if progress is not None:
             progress(len(found), len(dataset))
     classes = len(dataset.categories)
@@ -79,6 +83,10 @@ def require_objects(dataset: Dataset) -> tuple[Objects, ...]:
             where=dataset.name,
         )
     return dataset.objects
+
+
+def _filled(x: np.ndarray, missing: int) -> np.ndarray:
+    return np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1)) if missing else x
 
 
 def _require_no_nan(

@@ -76,14 +76,17 @@ def open_yolo(
     )
 
 
+def read_classes(path: Path) -> list[str]:
+    """Return the names in a text file, one per line; blank lines at its end are none."""
+    names = read_lines(path, MAX_LABEL_BYTES)
+    while names and not names[-1]:
+        names.pop()
+    return names
+
+
 def _categories(classes: Path | Sequence[str], name: str) -> list[Category]:
-    """Return the classes; blank lines at the end of their file are none."""
-    if isinstance(classes, Path):
-        names = read_lines(classes, MAX_LABEL_BYTES)
-        while names and not names[-1]:
-            names.pop()
-    else:
-        names = list(classes)
+    """Return the classes; each needs a name."""
+    names = read_classes(classes) if isinstance(classes, Path) else list(classes)
     file = classes if isinstance(classes, Path) else None
     if not names:
         raise DataError("holds no classes", file=file, where=name)
