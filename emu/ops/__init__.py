@@ -147,6 +147,7 @@ from emu.ops.resize import (
     Resize as Resize,
     ResizeInteger as ResizeInteger,
     ResizeSingle as ResizeSingle,
+    nearest_pixels as nearest_pixels,
 )
 from emu.ops.scale import (
     Dequantize as Dequantize,

@@ -173,6 +173,11 @@ def _taps(op: Resize, axis: int, inner: int) -> Taps:
     return Taps(first, second, *(np.where(edge, np.float32(0.5), s) for s in shares))
 
 
+def nearest_pixels(op: Resize, axis: int, inner: int) -> Int[np.ndarray, " o"]:
+    """The one operand pixel of each result pixel along rows (0) or columns (1)."""
+    return _taps(op, axis, inner).first
+
+
 def _linear(
     x: Float32[Array, "n h w c"], rows: Taps, columns: Taps
 ) -> Float32[Array, "n oh ow c"]:

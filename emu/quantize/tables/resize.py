@@ -7,7 +7,15 @@ from jaxtyping import Float32, Int, Int32
 
 from emu.errors import ConfigError
 from emu.fixedpoint import Rounding
-from emu.ops import Coordinates, Interpolation, Resize, ResizeInteger, ResizeSingle
+from emu.ops import (
+    Coordinates,
+    Interpolation,
+    NearestRounding,
+    Resize,
+    ResizeInteger,
+    ResizeSingle,
+    nearest_pixels,
+)
 from emu.targets import ResizeStyle
 
 _BITS: Final = {
@@ -22,9 +30,16 @@ _ROUNDINGS: Final = {
 }
 _COORDINATES: Final = (
     Coordinates.HALF_PIXEL,
+    Coordinates.PYTORCH_HALF_PIXEL,
     Coordinates.TF_HALF_PIXEL,
     Coordinates.ASYMMETRIC,
     Coordinates.ALIGN_CORNERS,
+)
+# What TFLite has of nearest pixels; other rules are those of ONNX.
+_NEAREST: Final = (
+    (Coordinates.ASYMMETRIC, NearestRounding.FLOOR),
+    (Coordinates.TF_HALF_PIXEL, NearestRounding.FLOOR),
+    (Coordinates.ALIGN_CORNERS, NearestRounding.ROUND_PREFER_CEIL),
 )
 # Styles whose bilinear kernel of uint8 is one of floats.
 _IN_FLOAT32: Final = (ResizeStyle.LITERT, ResizeStyle.LITERT_OPTIMIZED)
@@ -39,7 +54,8 @@ def build_resize(
     """The integer operator of a float Resize of an image of `size`, and its operands.
 
     `unsigned`: of uint8 codes, which LiteRT interpolates in float32.
-    Raises ConfigError for coordinates that TFLite has not.
+    Raises ConfigError for coordinates that TFLite has not. (Those of PyTorch are its
+    half pixels, but for an axis of one pixel, which is the first.)
     """
     if op.coordinates not in _COORDINATES or op.scale is not None:
         raise ConfigError(
@@ -48,7 +64,7 @@ def build_resize(
         )
     if unsigned and op.mode is Interpolation.LINEAR and style in _IN_FLOAT32:
         (rows, down), (columns, across) = (
-            _real_taps(op.coordinates, inner, outer)
+            _real_taps(_way(op, outer), inner, outer)
             for inner, outer in zip(size, op.size, strict=True)
         )
         joint = style is ResizeStyle.LITERT_OPTIMIZED
@@ -58,23 +74,32 @@ def build_resize(
             "row_shares": down,
             "column_shares": across,
         }
-    rows, columns = (
-        _taps(op, style, inner, outer)
-        for inner, outer in zip(size, op.size, strict=True)
-    )
+    rows, columns = (_taps(op, style, axis, size[axis]) for axis in (0, 1))
     made = ResizeInteger(bits=_BITS[style], rounding=_ROUNDINGS[style])
     return made, {"rows": rows, "columns": columns}
 
 
 def _taps(
-    op: Resize, style: ResizeStyle, inner: int, outer: int
+    op: Resize, style: ResizeStyle, axis: int, inner: int
 ) -> Int32[np.ndarray, "3 o"]:
+    outer = op.size[axis]
+    way = _way(op, outer)
     if op.mode is Interpolation.NEAREST:
-        pixel = _nearest(op.coordinates, inner, outer)
+        known = (way, op.nearest) in _NEAREST
+        pixel = (
+            _nearest(way, inner, outer) if known else nearest_pixels(op, axis, inner)
+        )
         return np.stack([pixel, pixel, np.zeros_like(pixel)]).astype(np.int32)
     if style in _IN_FLOAT32:
-        return _fixed(op.coordinates, inner, outer)
-    return _single(op.coordinates, inner, outer)
+        return _fixed(way, inner, outer)
+    return _single(way, inner, outer)
+
+
+def _way(op: Resize, outer: int) -> Coordinates:
+    """TFLite's name for the coordinates along an axis."""
+    if op.coordinates is not Coordinates.PYTORCH_HALF_PIXEL:
+        return op.coordinates
+    return Coordinates.HALF_PIXEL if outer > 1 else Coordinates.ASYMMETRIC
 
 
 def _nearest(way: Coordinates, inner: int, outer: int) -> Int[np.ndarray, " o"]:
