@@ -2,6 +2,10 @@
 
     exclude = ["fc"]                  layers that do not run on integers, by node name
 
+    joined_outputs = "float"          what only joins results on their way to outputs
+                                      joins reals, so that each keeps a scale of its
+                                      own; "integer" (default) gives all one scale
+
     batch_count = 50                  only the first so many calibration samples count
 
     [global]                          every layer
@@ -42,7 +46,7 @@ from emu.config import Config, nearest, read_toml
 from emu.errors import ConfigError
 from emu.graph import Graph
 from emu.ops import Conv, ConvTranspose, Gemm
-from emu.quantize.fusion import RESCALING, activations_after
+from emu.quantize.fusion import RESCALING, activations_after, joined_outputs
 from emu.quantize.weights import WeightMethod, WeightStyle
 from emu.targets import Target
 
@@ -109,6 +113,7 @@ class Recipe(Config):
     """A whole recipe; the empty one takes the target's defaults."""
 
     exclude: tuple[str, ...] = ()
+    joined_outputs: Literal["integer", "float"] = "integer"
     batch_count: Annotated[int, Field(ge=1)] | None = None
     everywhere: Settings = Field(default=Settings(), alias="global")
     op: dict[str, Settings] = Field(default_factory=dict)
@@ -181,6 +186,10 @@ def layer_settings(recipe: Recipe, graph: Graph) -> dict[str, Settings]:
         if node.output in ends and isinstance(node.op, RESCALING):
             after = ends[node.output].output
             found[after] = recipe.settings(*names[node.output], names[after])
+    if recipe.joined_outputs == "float":
+        for node in joined_outputs(graph):
+            real = found[node.output].model_copy(update={"execute": "float32"})
+            found[node.output] = real
     return found
 
 

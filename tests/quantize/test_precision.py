@@ -6,8 +6,9 @@ import pytest
 from emu.calibrate import calibrate
 from emu.errors import ConfigError
 from emu.execute import Program
-from emu.graph import GraphBuilder, Tensor, load_graph, save_graph
+from emu.graph import GraphBuilder, Tensor, consumers, load_graph, save_graph
 from emu.ops import (
+    Concat,
     Conv,
     Conv2d,
     Dequantize,
@@ -16,9 +17,12 @@ from emu.ops import (
     Quantize,
     Relu,
     Rescale,
+    Reshape,
     Softmax,
+    Transpose,
 )
 from emu.quantize import Recipe, observations, quantize_graph
+from emu.quantize.fusion import joined_outputs
 from emu.targets import find_target
 from tests.oracles.interpreter import compute
 from tests.zoo import every_layer, images, two_convs
@@ -191,3 +195,42 @@ def test_results_beyond_float16_are_infinite():
     program = lowered(builder.build((y,)), {"exclude": ["dense"]})
     found = Program(program, 3)(np.array([[1.0], [2.0], [-2.0]], np.float32))["y"]
     np.testing.assert_array_equal(found[:, 0], [60000 - 60000 % 32, np.inf, -np.inf])
+
+
+def two_heads():
+    """Two heads of one channel each, a hundred times apart, joined and reshaped."""
+    builder = GraphBuilder("heads")
+    x = builder.input("x", Tensor(shape=(None, 4, 4, 1)))
+    heads = []
+    for name, size in (("small", 0.01), ("large", 1.0)):
+        weights = builder.constant(f"{name}:w", np.full((1, 1, 1, 1), size, np.float32))
+        heads.append(builder.add(Conv(), (x, weights), name, name=name))
+    joined = builder.add(Concat(axis=3), tuple(heads), "joined", name="join")
+    flat = builder.add(Reshape(shape=(16, 2)), (joined,), "flat", name="flat")
+    return builder.build((builder.add(Transpose(perm=(0, 2, 1)), (flat,), "y"),))
+
+
+def test_joined_outputs_have_one_scale_or_each_its_own():
+    graph = two_heads()
+    x = np.random.default_rng(5).uniform(-1, 1, (8, 4, 4, 1)).astype(np.float32)
+    plan = {way: Recipe(joined_outputs=way) for way in ("integer", "float")}
+    accelerator = find_target("generic-int8")
+    (real,) = Program(graph, 8)(x).values()
+    worst = {}
+    for way, recipe in plan.items():
+        found = calibrate(graph, [x], observations(recipe, graph, accelerator))
+        program = quantize_graph(graph, found, recipe, accelerator)
+        (result,) = Program(program, 8)(x).values()
+        worst[way] = np.abs(result - real)[:, 0].max() / np.abs(real)[:, 0].max()
+    assert worst["integer"] > 0.2
+    assert worst["float"] < 0.02
+
+
+def test_what_is_computed_behind_a_concat_keeps_it_on_integers():
+    graph = every_layer()
+    joins = {node.name for node in joined_outputs(graph)}
+    readers = consumers(graph)
+    for node in graph.nodes:
+        if node.name in joins:
+            assert all(reader.name in joins for reader in readers.get(node.output, []))
+            assert isinstance(node.op, Concat | Reshape | Transpose)
