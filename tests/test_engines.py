@@ -23,6 +23,8 @@ OPTIMIZED = ("tflite-optimized", "litert")
 XNNPACK = ("tflite-xnnpack", "litert-xnnpack")
 FUSED = ("onnxruntime", "onnxruntime-optimized")
 
+# Samples of a quick look at a model; all of them are marked slow.
+QUICK = 8
 # Model, (target, engine), real samples, tensors that must be compared at least.
 CASES = [
     ("resnet8_int8", REFERENCE, 64, 16),
@@ -68,8 +70,18 @@ def compared(model: str, pair: tuple[str, str], samples: int) -> AgainstReport:
 
 @pytest.mark.parametrize(
     ("model", "pair", "samples", "least"),
-    CASES,
-    ids=[f"{model}-{engine}" for model, (_, engine), _, _ in CASES],
+    [
+        pytest.param(
+            model,
+            pair,
+            count,
+            least,
+            id=f"{model}-{pair[1]}-{count}",
+            marks=[pytest.mark.slow] if count > QUICK else [],
+        )
+        for model, pair, samples, least in CASES
+        for count in sorted({QUICK, samples})
+    ],
 )
 def test_every_tensor_of_a_quantized_file_equals_the_engines(
     model, pair, samples, least
