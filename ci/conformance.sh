@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 venv=${EMU_TOSA_VENV:-build/tosa-venv}
 if ! cmp --silent ci/tosa-requirements.txt "$venv/installed.txt"; then
   python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check \
+  # Its own versions, whatever emu itself is constrained to.
+  PIP_CONSTRAINT='' "$venv/bin/pip" install --quiet --disable-pip-version-check \
     -r ci/tosa-requirements.txt
   cp ci/tosa-requirements.txt "$venv/installed.txt"
 fi

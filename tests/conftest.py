@@ -1,6 +1,7 @@
 """Settings for the whole test suite: strict JAX promotion, hypothesis profiles."""
 
 import os
+from pathlib import Path
 
 import jax
 import pytest
@@ -8,6 +9,14 @@ from hypothesis import settings
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Compiling is most of the time: what one test compiled serves the others, of the other
+# workers and of the next run too.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    cache = Path(__file__).parent.parent / "build" / "jax-cache"
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile(

@@ -23,6 +23,10 @@ OPTIMIZED = ("tflite-optimized", "litert")
 XNNPACK = ("tflite-xnnpack", "litert-xnnpack")
 FUSED = ("onnxruntime", "onnxruntime-optimized")
 
+# Samples of a quick look at a model, and the models whose every kernel set takes one;
+# all others are marked slow.
+QUICK = 8
+SMALL = ("resnet8_int8", "vww_int8", "kws_int8", "ad_int8")
 # Model, (target, engine), real samples, tensors that must be compared at least.
 CASES = [
     ("resnet8_int8", REFERENCE, 64, 16),
@@ -53,6 +57,11 @@ CASES = [
 ]
 
 
+def is_quick(model: str, pair: tuple[str, str], samples: int) -> bool:
+    usual = pair in (REFERENCE, FUSED)
+    return samples <= QUICK and (model in SMALL or usual)
+
+
 def compared(model: str, pair: tuple[str, str], samples: int) -> AgainstReport:
     target, engine = pair
     entry, graph = open_model(find_model(model))
@@ -68,8 +77,18 @@ def compared(model: str, pair: tuple[str, str], samples: int) -> AgainstReport:
 
 @pytest.mark.parametrize(
     ("model", "pair", "samples", "least"),
-    CASES,
-    ids=[f"{model}-{engine}" for model, (_, engine), _, _ in CASES],
+    [
+        pytest.param(
+            model,
+            pair,
+            count,
+            least,
+            id=f"{model}-{pair[1]}-{count}",
+            marks=[] if is_quick(model, pair, count) else [pytest.mark.slow],
+        )
+        for model, pair, samples, least in CASES
+        for count in sorted({QUICK, samples})
+    ],
 )
 def test_every_tensor_of_a_quantized_file_equals_the_engines(
     model, pair, samples, least

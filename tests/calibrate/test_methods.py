@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from emu.calibrate import Method, Observation
 from emu.calibrate.search import first_minimum
@@ -28,6 +28,8 @@ DRAWS = {
     "constant": lambda rng: np.full(SHAPE, -2.7),
     "zeros": lambda rng: np.zeros(SHAPE),
 }
+# A test of every distribution needs no more examples of each than these.
+few = settings(max_examples=2 + settings.default.max_examples // len(DRAWS))
 SEEDS = st.integers(0, 2**32 - 1)
 SCALES = st.sampled_from([1.0, 255.0, 1e-3, 0.37])
 # Few shapes of states, so that few updates are compiled.
@@ -46,6 +48,7 @@ def assert_as_transcribed(x, observation):
     assert (found.low, found.high) == pytest.approx(want, rel=1e-12, abs=0)
 
 
+@few
 @pytest.mark.parametrize("draw", DRAWS)
 @given(seed=SEEDS, scale=SCALES, smoothing=st.sampled_from([0.0, 0.9, 0.99]))
 def test_ema_is_the_moving_average_of_each_samples_extremes(
@@ -55,6 +58,7 @@ def test_ema_is_the_moving_average_of_each_samples_extremes(
     assert_as_transcribed(samples(draw, seed, scale), observation)
 
 
+@few
 @pytest.mark.parametrize("draw", DRAWS)
 @given(seed=SEEDS, scale=SCALES, percentile=st.sampled_from([51.0, 99.0, 99.9, 100.0]))
 def test_percentile_ends_are_the_order_statistics(draw, seed, scale, percentile):
@@ -63,6 +67,7 @@ def test_percentile_ends_are_the_order_statistics(draw, seed, scale, percentile)
 
 
 @pytest.mark.parametrize("method", [Method.MSE, Method.IFMR], ids=lambda m: m.value)
+@few
 @pytest.mark.parametrize("draw", DRAWS)
 @given(
     seed=SEEDS,
@@ -90,6 +95,7 @@ def test_least_squares_pick_the_candidate_of_the_smallest_error(
     assert_as_transcribed(samples(draw, seed, scale), observation)
 
 
+@few
 @pytest.mark.parametrize("draw", DRAWS)
 @given(
     seed=SEEDS,
@@ -118,6 +124,7 @@ def test_divergences_pick_the_candidate_of_the_smallest_one(
     assert_as_transcribed(samples(draw, seed, scale), observation)
 
 
+@few
 @pytest.mark.parametrize("draw", DRAWS)
 @given(seed=SEEDS, scale=SCALES, bits=BITS)
 @example(seed=0, scale=1.0, bits=8)
