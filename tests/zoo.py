@@ -36,6 +36,7 @@ from emu.ops import (
     Resize,
     Reverse,
     Sigmoid,
+    Silu,
     Slice,
     Softmax,
     SquaredDifference,
@@ -146,7 +147,7 @@ def more_layers(zoo: ZooBuilder, x: str, y: str) -> str:
     raised = add(Add(), bent, total, to="raised")
     top = add(ReduceMax(axis=1), raised, to="top")
     low = add(ReduceMin(axis=2), raised, to="low")
-    span = add(Add(), top, low, to="span")
+    span = add(Add(), top, add(Silu(), low, to="silu"), to="span")
     return add(Reverse(axis=1), span, to="turned")
 
 

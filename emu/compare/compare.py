@@ -1,8 +1,9 @@
 """compare_layers: every quantized layer against golden FP32, streamed over batches."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from math import prod
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -25,6 +26,9 @@ from emu.execute import Program
 from emu.fixedpoint import Register
 from emu.graph import Graph, check_input
 from emu.ops import Accumulating, watch
+
+# Golden tensors of one call; they, their copies and results may take ten times as much.
+_GOLDEN_BYTES: Final = 128 << 20
 
 
 class Mode(Enum):
@@ -124,16 +128,19 @@ def compare_layers(
     """Compare every quantized layer of an integer Graph with another engine's FP32.
 
     `model` is the float file the graph was made from; `batches` are its float32
-    inputs, at most `batch_size` samples each. Memory does not grow with their number.
+    inputs, at most `batch_size` samples each; fewer go through at once where the golden
+    tensors are large. Memory does not grow with their number.
     """
-    runs = {mode: _Run(_REWRITES[mode](graph), batch_size) for mode in modes}
+    comparisons = {mode: _REWRITES[mode](graph) for mode in modes}
+    size = min([batch_size, *map(_fitting, comparisons.values())])
+    runs = {mode: _Run(found, size) for mode, found in comparisons.items()}
     if not any(run.comparison.layers for run in runs.values()):
         raise GraphError("no quantized layer with golden outputs", where=graph.name)
     wanted = _golden_inputs(run.comparison.graph for run in runs.values())
     names = sorted({name for name, _ in wanted.values()})
     engine = golden_engine(Path(model), names)
     samples = 0
-    for x in batches:
+    for x in _pieces(batches, size):
         check_input(graph, graph.inputs[0], x)
         found = engine.run(x)
         goldens = {
@@ -150,6 +157,20 @@ def compare_layers(
         raise DataError("no samples to compare", where=graph.name)
     tables = {mode: run.table(samples) for mode, run in runs.items()}
     return LayerReport(tables=tables, samples=samples, engine=engine.about)
+
+
+def _fitting(comparison: Comparison) -> int:
+    """Samples whose golden tensors fit into `_GOLDEN_BYTES`, at least one."""
+    tensors = comparison.graph.tensors
+    shapes = [tensors[name].shape[1:] for name in comparison.graph.inputs]
+    values = sum(prod(size or 1 for size in shape) for shape in shapes)
+    return max(1, _GOLDEN_BYTES // (4 * values))
+
+
+def _pieces(batches: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    for x in batches:
+        for start in range(0, len(x), size):
+            yield x[start : start + size]
 
 
 def _in_our_layout(golden: np.ndarray, perm: tuple[int, ...], count: int) -> np.ndarray:

@@ -44,6 +44,7 @@ from emu.ops.activation import (
     PRelu as PRelu,
     Relu as Relu,
     Sigmoid as Sigmoid,
+    Silu as Silu,
     Softmax as Softmax,
     Table as Table,
     Tanh as Tanh,
@@ -199,6 +200,7 @@ Op = (
     | Exp
     | Elu
     | Gelu
+    | Silu
     | PRelu
     | Softmax
     | IntegerSoftmax
@@ -301,6 +303,7 @@ _KERNELS: Final[Mapping[type[Op], Kernel]] = MappingProxyType(
         Exp: activation.exp,
         Elu: activation.elu,
         Gelu: activation.gelu,
+        Silu: activation.silu,
         PRelu: activation.prelu,
         Softmax: activation.softmax,
         IntegerSoftmax: softmax.integer_softmax,

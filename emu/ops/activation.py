@@ -65,6 +65,11 @@ class Elu:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Silu:
+    """x times its logistic function (also called swish)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gelu:
     """x times the normal distribution function of x.
 
@@ -155,6 +160,11 @@ def exp(op: Exp, x: Float32[Array, "..."]) -> Float32[Array, "..."]:
 def elu(op: Elu, x: Float32[Array, "..."]) -> Float32[Array, "..."]:
     """Exponential where negative; expm1 keeps the digits near zero."""
     return jax.nn.elu(x, op.alpha)
+
+
+def silu(op: Silu, x: Float32[Array, "..."]) -> Float32[Array, "..."]:
+    """X times its logistic function."""
+    return x * jax.nn.sigmoid(x)
 
 
 def gelu(op: Gelu, x: Float32[Array, "..."]) -> Float32[Array, "..."]:

@@ -9,6 +9,7 @@ from emu.optimize.fold_affine import fold_affine
 from emu.optimize.lower_batch_norm import lower_batch_norm
 from emu.optimize.merge_layout import merge_layout
 from emu.optimize.merge_pad import merge_pad
+from emu.optimize.merge_silu import merge_silu
 
 Pass = Callable[[Graph], Graph]
 
@@ -17,6 +18,7 @@ Pass = Callable[[Graph], Graph]
 FLOAT_PASSES: Final[tuple[Pass, ...]] = (
     merge_layout,
     merge_pad,
+    merge_silu,
     fold_affine,
     lower_batch_norm,
     fold_affine,

@@ -189,7 +189,12 @@ def test_a_selection_beyond_the_data_names_the_dataset(suites, arrays):
     assert str(arrays) in str(caught.value)
 
 
-QUANTIZED_ONNX = {"squeezenet_ort_int8", "kws_w3a3", "nanodet_m_ort_int8", "yolox_nano_ort_int8"}
+QUANTIZED_ONNX = {
+    "squeezenet_ort_int8",
+    "kws_w3a3",
+    "nanodet_m_ort_int8",
+    "yolox_nano_ort_int8",
+}
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)

@@ -17,6 +17,7 @@ _FUNCTIONS: Final = {
     "half": ops.Elu(alpha=0.5),
     "exact": ops.Gelu(),
     "approximate": ops.Gelu(approximate=True),
+    "swish": ops.Silu(),
     "same": ops.Identity(),
 }
 

@@ -202,6 +202,7 @@ REFERENCES = {
     ops.Gelu: lambda op, x: onnxruntime_result(
         "Gelu", [x], {}, approximate="tanh" if op.approximate else "none"
     ),
+    ops.Silu: lambda op, x: x * onnxruntime_result("Sigmoid", [x], {}),
     ops.Minimum: lambda op, x, y: onnxruntime_result("Min", [x, y], {}),
     ops.Maximum: lambda op, x, y: onnxruntime_result("Max", [x, y], {}),
     ops.SquaredDifference: squared_difference,

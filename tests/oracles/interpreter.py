@@ -341,6 +341,7 @@ OPS: Final[dict[type[ops.Op], Callable[..., Array]]] = {
     ops.Exp: _float(lambda op, x: np.exp(x)),
     ops.Elu: _float(layers.elu),
     ops.Gelu: _float(layers.gelu),
+    ops.Silu: _float(layers.silu),
     ops.PRelu: layers.prelu,
     ops.Minimum: lambda op, x, y: np.where(x < y, x, y),
     ops.Maximum: lambda op, x, y: np.where(x > y, x, y),

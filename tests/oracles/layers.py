@@ -19,6 +19,10 @@ def gelu(op: ops.Gelu, x: Array) -> Array:
     return x * (1 + _erf(x / math.sqrt(2))) / 2
 
 
+def silu(op: ops.Silu, x: Array) -> Array:
+    return x / (1 + np.exp(-x))
+
+
 def elu(op: ops.Elu, x: Array) -> Array:
     return np.where(x > 0, x, op.alpha * (np.exp(np.minimum(x, 0)) - 1))
 

@@ -18,6 +18,7 @@ from emu.ops import (
     Op,
     Relu,
     Sigmoid,
+    Silu,
     Tanh,
 )
 from emu.quantize.tables.special import erfc
@@ -48,6 +49,10 @@ def _real_gelu(op: Gelu, x: np.ndarray) -> np.ndarray:
         inner = np.sqrt(2 / np.pi) * (x + 0.044715 * x * x * x)
         return x / 2 * (1 + np.tanh(inner))
     return x / 2 * erfc(-x / np.sqrt(2))
+
+
+def _real_silu(op: Op, x: np.ndarray) -> np.ndarray:
+    return x * _real_sigmoid(op, x)
 
 
 def _real_tanh(op: Op, x: np.ndarray) -> np.ndarray:
@@ -81,6 +86,7 @@ REAL_FUNCTIONS: Final[Mapping[type[Op], Callable[[Any, np.ndarray], np.ndarray]]
             Tanh: _real_tanh,
             Elu: _real_elu,
             Gelu: _real_gelu,
+            Silu: _real_silu,
             Exp: _real_exp,
             Relu: _real_relu,
             Clip: _real_clip,
