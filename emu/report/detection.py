@@ -1,5 +1,6 @@
 """What a detector reached, as tables: COCO's figures, and each category's."""
 
+import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -45,10 +46,8 @@ def detection_table(
 
 def category_table(result: DetectResult) -> RenderableType:
     """A row for each category that there is to find, the most frequent first."""
-    rows = result.by_class
-    rows = rows[rows["objects"] > 0].sort_values(
-        "objects", ascending=False, kind="stable"
-    )
+    rows = pd.DataFrame(result.by_class[result.by_class["objects"] > 0])
+    rows = rows.sort_values(by="objects", ascending=False, kind="stable")
     table = _table()
     table.add_column("category")
     for name in ("objects", "mAP", "mAP50"):
