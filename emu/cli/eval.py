@@ -21,6 +21,10 @@ Engine = Annotated[
     ),
 ]
 
+ByClass = Annotated[
+    bool, typer.Option("--by-class", help="Of a detector: each category's figures too.")
+]
+
 
 def evaluate(
     model: options.Model,
@@ -30,6 +34,7 @@ def evaluate(
     calibration: options.Calibration = None,
     recipe: options.RecipeFile = None,
     engine: Engine = None,
+    by_class: ByClass = False,
     batch_size: options.BatchSize = 32,
     as_json: options.Json = False,
 ) -> int:
@@ -46,10 +51,11 @@ def evaluate(
         open_quantized,
         target_name,
     )
-    from emu.evaluate import evaluate_graph
+    from emu.evaluate import DetectResult, evaluate_graph
     from emu.evaluate.engine import evaluate_engine
     from emu.evaluate.feeds import open_data
     from emu.report import eval_json, eval_table
+    from emu.report.detection import category_table
 
     wish = Quantization(
         target=target, calibration=calibration, recipe=recipe, batch_size=batch_size
@@ -69,5 +75,7 @@ def evaluate(
         show_json(eval_json(result, entry.name, dataset.name, ran_on))
     else:
         show(eval_table(result, model=entry.name, data=dataset.name, target=ran_on))
+        if by_class and isinstance(result, DetectResult):
+            show(Text(), category_table(result))
         show(*([Text("\n" + note, "dim")] if note else []))
     return HOLDS

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from emu.compare import LayerReport, Mode
-from emu.evaluate import EvalResult
+from emu.evaluate import DetectResult, EvalResult
 from emu.gate import CaseOutcome, GateResult
 from emu.graph import Graph
 from emu.jsondata import strict_json
@@ -16,7 +16,10 @@ Json = dict[str, Any]
 
 def eval_json(result: EvalResult, model: str, data: str, target: str) -> Json:
     """Metrics of one evaluation; `target` is "fp32" for a float model."""
-    return {"model": model, "data": data, "target": target, **result.to_json()}
+    found: Json = {"model": model, "data": data, "target": target, **result.to_json()}
+    if isinstance(result, DetectResult):
+        found["classes"] = result.by_class.to_dict(orient="records")
+    return found
 
 
 def compare_json(report: LayerReport, graph: Graph | None = None) -> Json:

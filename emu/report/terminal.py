@@ -19,6 +19,7 @@ from emu.evaluate import (
     ReconstructResult,
 )
 from emu.gate import CaseOutcome, GateResult, Outcome, Verdict
+from emu.report.detection import detection_table, precision_text
 from emu.report.methods import by_method, method_table
 
 WIDTH: Final = 100
@@ -84,6 +85,8 @@ def eval_table(
     result: EvalResult, *, model: str, data: str, target: str
 ) -> RenderableType:
     """Metrics of one evaluation."""
+    if isinstance(result, DetectResult):
+        return detection_table(result, model=model, data=data, target=target)
     table = _table(None)
     for head in ("model", "data", "target"):
         table.add_column(head, overflow="fold")
@@ -210,32 +213,13 @@ def _percent(share: float) -> str:
     return "0" if share == 0 else f"{100 * share:.2g}"
 
 
-def _metrics(result: EvalResult) -> dict[str, str]:
+def _metrics(result: ClassifyResult | ReconstructResult) -> dict[str, str]:
     if isinstance(result, ClassifyResult):
         return {
             "Top-1": f"{100 * result.top1:.2f} % ({result.top1_correct})",
             "Top-5": f"{100 * result.top5:.2f} % ({result.top5_correct})",
         }
-    if isinstance(result, DetectResult):
-        ap = result.ap
-        sizes = (
-            ("small", ap.ap_small),
-            ("medium", ap.ap_medium),
-            ("large", ap.ap_large),
-        )
-        return {
-            "objects": str(result.counts()["objects"]),
-            "mAP": _ap(ap.ap),
-            "mAP50": _ap(ap.ap50),
-            "mAP75": _ap(ap.ap75),
-            **{name: _ap(value) for name, value in sizes},
-        }
     return {"AUC": f"{result.auc:.4f}"}
-
-
-def _ap(value: float) -> str:
-    """An average precision; -1 stands for nothing to find."""
-    return "-" if value < 0 else f"{value:.4f}"
 
 
 def _score(counts: Mapping[str, int]) -> str:
@@ -243,7 +227,7 @@ def _score(counts: Mapping[str, int]) -> str:
         right = counts["top1_correct"]
         return f"{100 * right / counts['n']:.2f} % ({right})"
     if "map_ppm" in counts:
-        return _ap(counts["map_ppm"] / MILLION)
+        return precision_text(counts["map_ppm"] / MILLION)
     return f"{counts['auc_numerator'] / counts['auc_denominator']:.4f}"
 
 

@@ -19,7 +19,14 @@ from emu.fixedpoint import (
     Rounding,
     encode_scale,
 )
-from emu.ops import KERNELS, AverageStyle, Coordinates, Interpolation, SoftmaxStyle
+from emu.ops import (
+    KERNELS,
+    AverageStyle,
+    Coordinates,
+    Interpolation,
+    NearestRounding,
+    SoftmaxStyle,
+)
 from emu.quantize.tables import (
     build_resize,
     build_softmax,
@@ -283,15 +290,21 @@ def test_resize_bilinear(way: Coordinates, dtype: str):
 
 @each_dtype
 @pytest.mark.parametrize(
-    "way",
-    [Coordinates.TF_HALF_PIXEL, Coordinates.ASYMMETRIC, Coordinates.ALIGN_CORNERS],
+    ("way", "nearest"),
+    [
+        (Coordinates.TF_HALF_PIXEL, NearestRounding.FLOOR),
+        (Coordinates.ASYMMETRIC, NearestRounding.FLOOR),
+        (Coordinates.ALIGN_CORNERS, NearestRounding.ROUND_PREFER_CEIL),
+    ],
     ids=lambda way: way.value,
 )
-def test_resize_nearest(way: Coordinates, dtype: str):
+def test_resize_nearest(way: Coordinates, nearest: NearestRounding, dtype: str):
     rng = np.random.default_rng(4)
     for size in SIZES:
         x = codes(rng, dtype, 2, 7, 6, 5)
-        layer = ops.Resize(size=size, mode=Interpolation.NEAREST, coordinates=way)
+        layer = ops.Resize(
+            size=size, mode=Interpolation.NEAREST, coordinates=way, nearest=nearest
+        )
         model = resize_model("RESIZE_NEAREST_NEIGHBOR", x, layer, QParams((0.1,), (0,)))
         op, taps = build_resize(layer, ResizeStyle.LITERT, (7, 6))
         assert_all(model, [x], Resolver, run(op, x, *taps.values()))

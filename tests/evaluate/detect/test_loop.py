@@ -54,7 +54,7 @@ def finds_quarters(x: np.ndarray) -> dict[str, np.ndarray]:
     n = len(x)
     missed = x[:, 0, 0, 0] == 10
     return {
-        "boxes": np.tile(np.float32([0, 0, 0.5, 0.5]), (n, 1, 1)),
+        "boxes": np.tile(np.array([0, 0, 0.5, 0.5], np.float32), (n, 1, 1)),
         "classes": np.zeros((n, 1), np.float32),
         "scores": np.where(missed, 0, 0.9).astype(np.float32)[:, None],
         "count": np.where(missed, 0, 1).astype(np.float32),
