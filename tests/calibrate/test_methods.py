@@ -29,7 +29,7 @@ DRAWS = {
     "zeros": lambda rng: np.zeros(SHAPE),
 }
 # A test of every distribution needs no more examples of each than these.
-few = settings(max_examples=2 + settings.default.max_examples // len(DRAWS))
+few = settings(max_examples=2 + settings().max_examples // len(DRAWS))
 SEEDS = st.integers(0, 2**32 - 1)
 SCALES = st.sampled_from([1.0, 255.0, 1e-3, 0.37])
 # Few shapes of states, so that few updates are compiled.
