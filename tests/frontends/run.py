@@ -143,6 +143,12 @@ def import_model(model: onnx.ModelProto) -> Graph:
         return load_onnx(save(model, Path(folder)))
 
 
+def in_our_layout(array: np.ndarray, perm: Sequence[int]) -> np.ndarray:
+    """ONNX Runtime's array of one sample, whose batch the file may have left out."""
+    lacks_batch = array.ndim == len(perm) - 1
+    return np.transpose(array[None] if lacks_batch else array, perm)
+
+
 def check_against_onnxruntime(
     model: onnx.ModelProto, *, tolerance: float = 1e-5
 ) -> Graph:
@@ -167,8 +173,7 @@ def check_against_onnxruntime(
     opset.version = min(opset.version, NEWEST_OPSET_OF_ONNXRUNTIME)
     theirs = run_onnxruntime(runnable, feeds, [g.name for g in goldens.values()])
     for (name, golden), array in zip(goldens.items(), theirs, strict=True):
-        lacks_batch = array.ndim == len(golden.perm) - 1
-        expected = np.transpose(array[None] if lacks_batch else array, golden.perm)
+        expected = in_our_layout(array, golden.perm)
         assert ours[name].shape == expected.shape, name
         scale = max(float(np.abs(expected).max(initial=0.0)), 1e-6)
         assert ours[name].dtype == expected.dtype, name

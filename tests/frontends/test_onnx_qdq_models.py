@@ -17,7 +17,7 @@ from PIL import Image
 from emu.execute import Program
 from emu.frontends import load_onnx
 from emu.graph import Graph
-from tests.frontends.run import run_onnxruntime
+from tests.frontends.run import in_our_layout, run_onnxruntime
 
 pytestmark = [
     pytest.mark.data,
@@ -81,7 +81,7 @@ def test_each_layer_gives_the_integers_of_onnxruntime(name):
         arrays = run_onnxruntime(path, {source: x}, wanted)
         theirs = dict(zip(wanted, arrays, strict=True))
         expected = {
-            n: np.ascontiguousarray(theirs[g.name].transpose(g.perm))
+            n: np.ascontiguousarray(in_our_layout(theirs[g.name], g.perm))
             for n, g in goldens.items()
         }
         feeds = {source: x} | {f"{n}:given": a for n, a in expected.items()}

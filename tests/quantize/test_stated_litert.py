@@ -65,6 +65,8 @@ ABSENT: Final[dict[tuple[str, str], Sequence[Resolver]]] = {
     ("ELU", "int8"): (REFERENCE,),
     ("ELU", "uint8"): ALL,
     ("ELU", "int16"): ALL,
+    ("RELU_N1_TO_1", "int16"): ALL,
+    ("RELU_0_TO_1", "int16"): ALL,
 }
 # Kernels that are not computed exactly, and why.
 APART: Final[dict[tuple[str, str], tuple[Sequence[Resolver], str]]] = {
