@@ -144,7 +144,7 @@ def compare_layers(
         check_input(graph, graph.inputs[0], x)
         found = engine.run(x)
         goldens = {
-            name: _in_our_layout(found[source], perm, len(x))
+            name: np.ascontiguousarray(np.transpose(found[source], perm))
             for name, (source, perm) in wanted.items()
         }
         feed = {**goldens, graph.inputs[0]: x}
@@ -171,13 +171,6 @@ def _pieces(batches: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
     for x in batches:
         for start in range(0, len(x), size):
             yield x[start : start + size]
-
-
-def _in_our_layout(golden: np.ndarray, perm: tuple[int, ...], count: int) -> np.ndarray:
-    """Golden values of `count` samples, transposed; a batch that a file drops is back."""
-    if golden.ndim == len(perm) - 1:
-        golden = golden.reshape(count, len(golden) // count, *golden.shape[1:])
-    return np.ascontiguousarray(np.transpose(golden, perm))
 
 
 def _golden_inputs(

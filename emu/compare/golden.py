@@ -114,7 +114,7 @@ def onnxruntime_engine(
             for i in range(count)
         ]
         return {
-            name: np.concatenate([np.atleast_1d(found[name]) for found in single])
+            name: np.concatenate([_with_batch(found[name]) for found in single])
             for name in single[0]
         }
 
@@ -125,6 +125,11 @@ def onnxruntime_engine(
         f"{'on' if optimize else 'off'}",
     }
     return GoldenEngine(run=run, inputs=inputs, names=given, about=about)
+
+
+def _with_batch(array: np.ndarray) -> np.ndarray:
+    """A tensor of one sample with a first axis of 1, which the file may leave out."""
+    return array if array.shape[:1] == (1,) else array[None]
 
 
 def _kept_when_fused(path: Path, names: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, Shaped
 
 from emu.errors import DataError
 from emu.evaluate.datasets import Dataset
@@ -79,6 +79,28 @@ def require_finite(x: Float32[np.ndarray, "..."], sample: str) -> None:
             f"found {bad} of {x.size} values NaN or infinite; expected finite values",
             where=sample,
         )
+
+
+def require_no_nan(
+    output: Shaped[np.ndarray, "..."],
+    index: Int64[np.ndarray, " b"],
+    dataset: Dataset,
+    name: str = "",
+) -> None:
+    """Refuse a model's output [b, ...] that is NaN; row i belongs to sample index[i].
+
+    Raises:
+        DataError: names the sample, and the output if it has a name.
+    """
+    if output.dtype.kind != "f" or not np.isnan(output).any():
+        return
+    row = int(np.argwhere(np.isnan(output))[0][0])
+    which = f"output {name!r}" if name else "output"
+    raise DataError(
+        f"the model's {which} is NaN",
+        file=dataset.file,
+        where=dataset.ids[int(index[row])],
+    )
 
 
 def _prepared(

@@ -40,15 +40,6 @@ def evaluate_engine(
 
     def predict(x: np.ndarray) -> dict[str, np.ndarray]:
         found = opened.run({opened.inputs[0]: cross(edged.inputs[0], x)})
-        return {
-            name: cross(name, _batched(found[name], len(x))) for name in graph.outputs
-        }
+        return {name: cross(name, found[name]) for name in graph.outputs}
 
     return evaluate_outputs(predict, entry, dataset, batch_size, progress)
-
-
-def _batched(output: np.ndarray, samples: int) -> np.ndarray:
-    """The output with the batch axis that a file for one sample may lack."""
-    if len(output) == samples:
-        return output
-    return output.reshape(samples, len(output) // samples, *output.shape[1:])

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
 from emu.errors import DataError, UnsupportedError
-from emu.evaluate.batches import Batch, batches
+from emu.evaluate.batches import Batch, batches, require_no_nan
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.metrics import AucCounts, auc, top_class, topk_hits
 from emu.evaluate.preprocess import Preprocess
@@ -174,7 +174,7 @@ def evaluate(
     parts = []
     for batch in batches(dataset, preprocess, batch_size, workers):
         output = np.asarray(predict(batch.x))
-        _require_no_nan(output, batch, dataset)
+        require_no_nan(output, batch.index, dataset)
         parts.append((batch.index, *collect(output, batch, dataset, label_offset)))
         if progress is not None:
             progress(int(batch.index[-1]) + 1, len(dataset))
@@ -282,16 +282,3 @@ def _require_labels(dataset: Dataset) -> Int64[np.ndarray, " n"]:
             where=dataset.name,
         )
     return dataset.labels
-
-
-def _require_no_nan(
-    output: Shaped[np.ndarray, "..."], batch: Batch, dataset: Dataset
-) -> None:
-    if output.dtype.kind != "f" or not np.isnan(output).any():
-        return
-    row = int(np.argwhere(np.isnan(output))[0][0])
-    raise DataError(
-        "the model's output is NaN",
-        file=dataset.file,
-        where=dataset.ids[int(batch.index[row])],
-    )

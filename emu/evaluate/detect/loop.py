@@ -1,11 +1,12 @@
 """The evaluation loop of detectors: images through a model and its decoder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Int64
 
 from emu.errors import DataError
-from emu.evaluate.batches import batches
+from emu.evaluate.batches import batches, require_no_nan
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.detect.boxes import Detections, Objects
 from emu.evaluate.detect.decode import Decoder, detect
@@ -47,7 +48,8 @@ def evaluate_detector(
     found: list[Detections] = []
     for batch in batches(dataset, preprocess, batch_size, workers):
         outputs = predict(batch.x)
-        _require_no_nan(outputs, batch.index, dataset)
+        for name, output in outputs.items():
+            require_no_nan(output, batch.index, dataset, name)
         sizes = [objects[int(i)].size for i in batch.index]
         placements = [preprocess.placement(*size) for size in sizes]
         # A short last batch is filled up, so that nothing is compiled for its size.
@@ -55,17 +57,9 @@ def evaluate_detector(
         full = {name: _filled(x, missing) for name, x in outputs.items()}
         filled = detect(decoder, full, placements + placements[:1] * missing)
         found += filled[: len(sizes)]
+        _require_known_classes(filled, batch.index, dataset)
         if progress is not None:
             progress(len(found), len(dataset))
-    classes = len(dataset.categories)
-    for name, one in zip(dataset.ids, found, strict=True):
-        if one.classes.max(initial=-1) >= classes:
-            raise DataError(
-                f"the decoder gives class {one.classes.max()}, the data has {classes} "
-                "categories",
-                file=dataset.file,
-                where=name,
-            )
     return DetectResult(
         ids=dataset.ids,
         objects=objects,
@@ -85,18 +79,20 @@ def require_objects(dataset: Dataset) -> tuple[Objects, ...]:
     return dataset.objects
 
 
+def _require_known_classes(
+    found: Sequence[Detections], index: Int64[np.ndarray, " b"], dataset: Dataset
+) -> None:
+    """Refuse, with the batch, a decoder whose classes are not those of the data."""
+    categories = len(dataset.categories)
+    for position, one in zip(index, found, strict=False):
+        most = int(one.classes.max(initial=-1))
+        if most >= categories:
+            raise DataError(
+                f"the decoder gives class {most}, the data has {categories} categories",
+                file=dataset.file,
+                where=dataset.ids[int(position)],
+            )
+
+
 def _filled(x: np.ndarray, missing: int) -> np.ndarray:
     return np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1)) if missing else x
-
-
-def _require_no_nan(
-    outputs: Mapping[str, np.ndarray], index: np.ndarray, dataset: Dataset
-) -> None:
-    for name, output in outputs.items():
-        if output.dtype.kind == "f" and np.isnan(output).any():
-            row = int(np.argwhere(np.isnan(output))[0][0])
-            raise DataError(
-                f"the model's output {name!r} is NaN",
-                file=dataset.file,
-                where=dataset.ids[int(index[row])],
-            )
