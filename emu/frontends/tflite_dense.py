@@ -14,6 +14,7 @@ from emu.ops import (
     Add,
     BatchGemm,
     Gemm,
+    GemmKind,
     Maximum,
     Minimum,
     Mul,
@@ -46,7 +47,16 @@ def import_fully_connected(scope: Scope, node: TfliteNode) -> None:
         if len(shape) != 2:
             rows = scope.move(node, Reshape(shape=(sizes[1],)), rows, x, "row")
     inputs = (rows, weights, *bias(scope, node, 2, sizes[0]))
-    scope.emit(node, Gemm(), inputs)
+    scope.emit(node, Gemm(kind=_kind(scope, node)), inputs)
+
+
+def _kind(scope: Scope, node: TfliteNode) -> GemmKind:
+    """Integers of 16 bits take another kernel with a bias of 64 bits."""
+    if scope.tensor(node.operand(0)).dtype != "INT16":
+        return GemmKind.GEMM
+    biased = len(node.inputs) > 2 and node.inputs[2] >= 0
+    wide = biased and scope.tensor(node.inputs[2]).dtype == "INT64"
+    return GemmKind.GEMM if wide else GemmKind.NARROW
 
 
 def import_batch_matmul(scope: Scope, node: TfliteNode) -> None:
@@ -68,7 +78,7 @@ def import_batch_matmul(scope: Scope, node: TfliteNode) -> None:
     if len(sizes) < 2 or set(sizes[:-2]) - {1} or len(sizes) > len(scope.shape(x)):
         raise UnsupportedError(f"a constant right operand of shape {sizes}")
     matrix = _matrix(scope, node, y, len(sizes))
-    scope.emit(node, Gemm(), (left, matrix))
+    scope.emit(node, Gemm(kind=GemmKind.MATMUL), (left, matrix))
 
 
 def _matrix(scope: Scope, node: TfliteNode, index: int, rank: int) -> str:

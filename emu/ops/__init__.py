@@ -121,6 +121,7 @@ from emu.ops.matmul import (
     BatchGemm as BatchGemm,
     BatchMatMul as BatchMatMul,
     Gemm as Gemm,
+    GemmKind as GemmKind,
     MatMul as MatMul,
 )
 from emu.ops.normalization import BatchNormalization as BatchNormalization

@@ -1,6 +1,7 @@
 """Dense layers: Gemm and BatchGemm in float; MatMul and BatchMatMul on integers."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 import jax.numpy as jnp
 from jax import lax
@@ -10,9 +11,24 @@ from emu.fixedpoint import Accumulator, Carrier, Register
 from emu.ops.sums import WRAPPING_32, Axes, sum_products, watch_products
 
 
+class GemmKind(Enum):
+    """What a file calls a dense layer: engines have a kernel for each.
+
+    GEMM: a dense layer. NARROW: TFLite FULLY_CONNECTED of int16 without a bias of 64
+    bits. MATMUL: TFLite BATCH_MATMUL by a constant matrix. Targets name their rescale
+    rules by the values.
+    """
+
+    GEMM = "Gemm"
+    NARROW = "NarrowGemm"
+    MATMUL = "MatMul"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gemm:
     """Float dense layer on the last axis: x @ w + bias, weights ci co."""
+
+    kind: GemmKind = GemmKind.GEMM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from emu.ops import (
     Dequantize,
     FloatCast,
     FloatType,
+    Gemm,
     Op,
     Rescale,
     to_half,
@@ -72,9 +73,13 @@ class Lowering:
         is_wide = any(form.format.bits > 8 for form in forms)
         self.target = self.wide if is_wide else self.narrow
 
-    def accumulator(self, operand: IntFormat) -> Accumulator:
-        """The accumulator for products whose wider operand has that format."""
-        return self.target.accumulator.of(operand.bits)
+    def accumulator(self, node: Node, operand: IntFormat) -> Accumulator:
+        """The accumulator for a layer's products whose wider operand has that format."""
+        own = self.target.rescale.layer.get(_kind(node))
+        register = self.target.accumulator
+        if own and own.wide_bits:
+            register = register.model_copy(update={"wide_bits": own.wide_bits})
+        return register.of(operand.bits)
 
     def form(self, integer: str) -> Form:
         """The form of an integer tensor made so far."""
@@ -207,9 +212,7 @@ class Lowering:
         return self._rule(node, form.format)[1]
 
     def _rule(self, node: Node, fmt: IntFormat) -> tuple[RescaleScheme, ScaleProduct]:
-        grouped = isinstance(node.op, Conv) and node.op.groups > 1
-        name = "GroupedConv" if grouped else type(node.op).__name__
-        return self.target.rescale.of(name, fmt)
+        return self.target.rescale.of(_kind(node), fmt)
 
     def factor(
         self, node: Node, x: Form, weights: np.ndarray | float, y: Form
@@ -217,6 +220,9 @@ class Lowering:
         """The real factor x scale * weight scale / y scale as the target computes it."""
         product = self.product(node, y)
         wide = np.atleast_1d(np.asarray(weights, np.float64))
+        if product is ScaleProduct.FLOAT32_PER_TENSOR:
+            one = wide.size == 1
+            product = ScaleProduct.FLOAT32_INPUT if one else ScaleProduct.FLOAT64
         if product is ScaleProduct.FLOAT64:
             return x.scale * wide / y.scale
         narrow = np.float32(x.scale) * wide.astype(np.float32)
@@ -296,6 +302,14 @@ class Lowering:
         if (first, last) == (form.format.min, form.format.max):
             return None
         return first, last
+
+
+def _kind(node: Node) -> str:
+    """What the rescale rules of a target call this layer."""
+    if isinstance(node.op, Gemm):
+        return node.op.kind.value
+    grouped = isinstance(node.op, Conv) and node.op.groups > 1
+    return "GroupedConv" if grouped else type(node.op).__name__
 
 
 def fused_activations(graph: Graph, source: Source) -> dict[str, Node]:

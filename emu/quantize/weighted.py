@@ -34,7 +34,7 @@ def lower_weighted(state: Lowering, node: Node) -> None:
     """Conv or Gemm."""
     x = state.integer(node.inputs[0], node.name)
     quantized = state.source.weights(node, state.form(x))
-    op, integers = _sum_of_products(state, node.op, state.form(x), quantized)
+    op, integers = _sum_of_products(state, node, state.form(x), quantized)
     _accumulate(state, node, x, op, replace(quantized, weights=integers))
 
 
@@ -53,7 +53,7 @@ def lower_transposed(state: Lowering, node: Node) -> None:
         groups=layer.groups,
         x_zero_point=form.zero_point,
         w_zero_point=quantized.zero_point,
-        accumulator=state.accumulator(_wider(form.format, quantized.format)),
+        accumulator=state.accumulator(node, _wider(form.format, quantized.format)),
     )
     vectors = state.target.kernels.transposed is TransposedStyle.LITERT_VECTOR
     end = _rescaled_in_vectors if vectors and form.format.bits <= 8 else _rescaled
@@ -68,7 +68,7 @@ def lower_batch_product(state: Lowering, node: Node) -> None:
     op = BatchMatMul(
         x_zero_point=x.zero_point,
         y_zero_point=y.zero_point,
-        accumulator=state.accumulator(wider),
+        accumulator=state.accumulator(node, wider),
     )
     acc = state.scratch(op, operands, node, "acc")
     form = state.source.form(state.result(node))
@@ -179,11 +179,12 @@ def _weights(state: Lowering, node: Node, quantized: QuantizedWeights) -> str:
 
 
 def _sum_of_products(
-    state: Lowering, op: Op, x: Form, quantized: QuantizedWeights
+    state: Lowering, node: Node, x: Form, quantized: QuantizedWeights
 ) -> tuple[Op, np.ndarray]:
     """The accumulating operator for a Conv or Gemm, and its weights' layout."""
+    op = node.op
     weights, w_zero_point = quantized.weights, quantized.zero_point
-    accumulator = state.accumulator(_wider(x.format, quantized.format))
+    accumulator = state.accumulator(node, _wider(x.format, quantized.format))
     if not isinstance(op, Conv):
         dense = MatMul(
             x_zero_point=x.zero_point,

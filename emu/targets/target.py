@@ -20,7 +20,7 @@ from emu.fixedpoint import (
     Rounding,
     Stage,
 )
-from emu.ops import KERNELS, FloatType, SoftmaxStyle
+from emu.ops import KERNELS, FloatType, GemmKind, SoftmaxStyle
 from emu.targets.kernels import (
     AverageKernel,
     MeanStyle,
@@ -131,24 +131,35 @@ class ScaleProduct(Enum):
     """How the factor input scale * weight scale / output scale is computed.
 
     FLOAT64: in double precision. FLOAT32_INPUT: the product of the first two is
-    rounded to float32, the quotient is double. FLOAT32: both steps in float32.
+    rounded to float32, the quotient is double. FLOAT32_PER_TENSOR: so where the weights
+    have one scale, FLOAT64 where they have one a channel. FLOAT32: both steps in float32.
     """
 
     FLOAT64 = "float64"
     FLOAT32_INPUT = "float32-input"
+    FLOAT32_PER_TENSOR = "float32-per-tensor"
     FLOAT32 = "float32"
 
 
 class LayerRescale(Config):
-    """What one kind of layer does otherwise; `wide_scheme` as in RescaleFormat."""
+    """What one kind of layer does otherwise; `wide_scheme` as in RescaleFormat.
+
+    `wide_product` is that of activations of more than 8 bits, by default the same;
+    `wide_bits` as in AccumulatorFormat.
+    """
 
     scheme: RescaleScheme | None = None
     wide_scheme: RescaleScheme | None = None
+    wide_bits: Annotated[int, Field(ge=8, le=64)] | None = None
     product: ScaleProduct | None = None
+    wide_product: ScaleProduct | None = None
 
 
 # Layers that sum products, by the names of `RescaleFormat.layer`.
-_SUMS_OF_PRODUCTS: Final = ("Conv", "GroupedConv", "ConvTranspose", "Gemm", "BatchGemm")
+_SUMS_OF_PRODUCTS: Final = (
+    *("Conv", "GroupedConv", "ConvTranspose", "BatchGemm"),
+    *(kind.value for kind in GemmKind),
+)
 
 
 def _check_layers(names: Iterable[str], *more: str) -> None:
@@ -165,7 +176,7 @@ class RescaleFormat(Config):
     `wide_scheme` is that of sums of products with activations of more than 8 bits,
     `unsigned_product` that of unsigned ones, by default the same; `layer` holds
     exceptions for 8 bits by the name of a float layer (Conv, Gemm, Add, ...;
-    GroupedConv: a Conv with groups). `rounding` is that of power-of-two shifts.
+    GroupedConv: a Conv with groups; ops.GemmKind has those of Gemm). `rounding` is that of power-of-two shifts.
     """
 
     scheme: RescaleScheme = RescaleScheme.SINGLE_ROUND
@@ -178,7 +189,7 @@ class RescaleFormat(Config):
     @field_validator("layer")
     @classmethod
     def _names_layers(cls, layer: dict[str, LayerRescale]) -> dict[str, LayerRescale]:
-        _check_layers(layer, "GroupedConv")
+        _check_layers(layer, *_SUMS_OF_PRODUCTS)
         return layer
 
     def of(self, layer: str, fmt: IntFormat) -> tuple[RescaleScheme, ScaleProduct]:
@@ -187,9 +198,12 @@ class RescaleFormat(Config):
         product = None if fmt.signed else self.unsigned_product
         scheme = special.scheme or self.scheme
         wide = special.wide_scheme or self.wide_scheme
-        if fmt.bits > 8 and wide and layer in _SUMS_OF_PRODUCTS:
-            scheme = wide
-        return scheme, special.product or product or self.product
+        own = special.product
+        if fmt.bits > 8:
+            own = special.wide_product or own
+            if wide and layer in _SUMS_OF_PRODUCTS:
+                scheme = wide
+        return scheme, own or product or self.product
 
 
 class Kernels(Config):
