@@ -1,7 +1,7 @@
 """compare_layers: every quantized layer against golden FP32, streamed over batches."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import prod
 from pathlib import Path
@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -22,9 +21,9 @@ from emu.compare.metrics import (
     sample_sums,
 )
 from emu.errors import DataError, GraphError
-from emu.execute import Program
-from emu.fixedpoint import Register
-from emu.graph import Graph, check_input
+from emu.execute import Family, Program
+from emu.fixedpoint import QParams, Register
+from emu.graph import Graph, Numbers, as_number, check_input, with_numbers
 from emu.ops import Accumulating, watch
 
 # Golden tensors of one call; they, their copies and results may take ten times as much.
@@ -66,26 +65,59 @@ class LayerReport:
         return float(finite.mean()) if finite.size else None
 
 
+@dataclass(frozen=True)
+class _Finish:
+    """The sums of every layer, inside the compiled function.
+
+    The scales of the layers are arguments, so that programs of one structure share it.
+    """
+
+    layers: tuple[Layer, ...]
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> "_Finish":
+        """The same for all comparisons that differ in numbers alone."""
+        blank = QParams((1.0,), (0,))
+        return cls(
+            tuple(
+                replace(layer, qparams=blank, safe_bits=0)
+                for layer in comparison.layers
+            )
+        )
+
+    def __call__(
+        self, tensors: dict[str, jax.Array], numbers: Mapping[str, Numbers]
+    ) -> dict[str, dict[str, jax.Array]]:
+        return {
+            layer.name: sample_sums(
+                with_numbers(layer, numbers[layer.name]),
+                tensors[layer.tensor],
+                tensors[layer.golden],
+                tensors[layer.sums] if layer.sums else None,
+                _register(layer, tensors),
+            )
+            for layer in self.layers
+        }
+
+
 class _Run:
     """One mode: its compiled program and the running totals."""
 
-    def __init__(self, comparison: Comparison, batch_size: int) -> None:
+    def __init__(
+        self, comparison: Comparison, batch_size: int, family: Family | None
+    ) -> None:
         self.comparison = comparison
         self.totals: dict[str, dict[str, float | int]] = {}
-
-        def finish(tensors: dict[str, jax.Array]) -> dict[str, dict[str, jax.Array]]:
-            return {
-                layer.name: sample_sums(
-                    layer,
-                    tensors[layer.tensor],
-                    tensors[layer.golden],
-                    tensors[layer.sums] if layer.sums else None,
-                    _register(layer, tensors, comparison.graph.constants),
-                )
+        self.program = Program(
+            comparison.graph,
+            batch_size,
+            finish=_Finish.of(comparison),
+            family=family,
+            finish_numbers={
+                layer.name: {"qparams": as_number(layer.qparams)}
                 for layer in comparison.layers
-            }
-
-        self.program = Program(comparison.graph, batch_size, finish=finish)
+            },
+        )
 
     def add(self, inputs: Mapping[str, np.ndarray], count: int) -> None:
         padded = {name: self.program.pad(name, x) for name, x in inputs.items()}
@@ -103,18 +135,12 @@ class _Run:
         return layer_table(self.comparison.layers, self.totals, elements)
 
 
-def _register(
-    layer: Layer, tensors: Mapping[str, jax.Array], constants: Mapping[str, np.ndarray]
-) -> Register | None:
+def _register(layer: Layer, tensors: Mapping[str, jax.Array]) -> Register | None:
     """Every addition of a layer whose register overflows on the way."""
     node = layer.watched
     if node is None or not isinstance(node.op, Accumulating):
         return None
-    operands = (
-        jnp.asarray(constants[name]) if name in constants else tensors[name]
-        for name in node.inputs
-    )
-    return watch(node.op, *operands)
+    return watch(node.op, *(tensors[name] for name in node.inputs))
 
 
 def compare_layers(
@@ -124,16 +150,18 @@ def compare_layers(
     batch_size: int,
     modes: tuple[Mode, ...] = (Mode.CUMULATIVE, Mode.ISOLATED),
     progress: Callable[[int], None] | None = None,
+    family: Family | None = None,
 ) -> LayerReport:
     """Compare every quantized layer of an integer Graph with another engine's FP32.
 
     `model` is the float file the graph was made from; `batches` are its float32
     inputs, at most `batch_size` samples each; fewer go through at once where the golden
-    tensors are large. Memory does not grow with their number.
+    tensors are large. Memory does not grow with their number. Comparisons of a
+    `family` share compiled code.
     """
     comparisons = {mode: _REWRITES[mode](graph) for mode in modes}
     size = min([batch_size, *map(_fitting, comparisons.values())])
-    runs = {mode: _Run(found, size) for mode, found in comparisons.items()}
+    runs = {mode: _Run(found, size, family) for mode, found in comparisons.items()}
     if not any(run.comparison.layers for run in runs.values()):
         raise GraphError("no quantized layer with golden outputs", where=graph.name)
     wanted = _golden_inputs(run.comparison.graph for run in runs.values())

@@ -237,8 +237,7 @@ class _Rewriter:
             "safe_bits": safe_accumulator_bits(self.source, node),
         }
         if accumulator.saturate is not Stage.END:
-            constants = self.builder.constants
-            self.outputs += [name for name in copy.inputs if name not in constants]
+            self.outputs += copy.inputs
             return {**found, "watched": copy}
         exact = copy.output
         if accumulation_bound(self.source, node) > accumulator.max:

@@ -21,7 +21,8 @@ from emu.graph import (
     without_dead,
 )
 
-Finish = Callable[[dict[str, jax.Array]], Any]
+# From tensors and the numbers that it was given to what a launch returns.
+Finish = Callable[[dict[str, jax.Array], Any], Any]
 
 
 class Family:
@@ -51,9 +52,10 @@ class Program:
 
     Results are the graph's outputs and `taps`, any further tensors by name. A smaller
     batch is padded with zeros and its padding dropped, so nothing is compiled twice.
-    `finish` may reduce the tensors inside the compiled function; it sees padding too.
+    `finish` may reduce the tensors inside the compiled function; it sees padding too,
+    and gets `finish_numbers`, any tree of numbers, as arguments of the compiled code.
     A static graph has no batch: its arrays go in and out whole, whatever the size.
-    Programs of a `family` share compiled code (those of one `finish` each).
+    Programs of a `family` share compiled code (those of equal `finish` each).
     What depends on no input is computed once, here (`fold_constants`).
     Everything is traced and compiled with 64-bit types enabled locally.
     """
@@ -65,6 +67,7 @@ class Program:
         taps: tuple[str, ...] = (),
         finish: Finish | None = None,
         family: Family | None = None,
+        finish_numbers: Any = None,  # noqa: ANN401 - what `finish` takes
     ) -> None:
         """Choose carriers, place the constants; compile on the first call."""
         wanted = tuple(dict.fromkeys((*graph.outputs, *taps)))
@@ -77,14 +80,16 @@ class Program:
         def run(
             constants: list[jax.Array],
             numbers: dict[str, Numbers],
+            finish_numbers: Any,  # noqa: ANN401 - what `finish` takes
             inputs: dict[str, jax.Array],
         ) -> Any:  # noqa: ANN401 - what `finish` gives
             named = dict(zip(names, constants, strict=True))
             tensors = {**named, **trace(pruned, named, inputs, carriers, numbers)}
             chosen = select(tensors, wanted)
-            return finish(chosen) if finish else chosen
+            return finish(chosen, finish_numbers) if finish else chosen
 
         self._numbers = numbers_of(pruned) if family else {}
+        self._finish_numbers = finish_numbers
         key = (structure(pruned), tuple(carriers.items()), wanted, batch_size, finish)
         self._run = family.function(key, run) if family else jax.jit(run)
         with jax.enable_x64(True):
@@ -93,7 +98,8 @@ class Program:
     def launch(self, inputs: Mapping[str, np.ndarray]) -> Any:  # noqa: ANN401 - what `finish` gives
         """Start one full batch; results stay on the device, padding included."""
         with jax.enable_x64(True):
-            return self._run(self._constants, self._numbers, dict(inputs))
+            numbers = self._numbers, self._finish_numbers
+            return self._run(self._constants, *numbers, dict(inputs))
 
     def __call__(
         self, x: np.ndarray | Mapping[str, np.ndarray]

@@ -54,8 +54,8 @@ def _kind(scope: Scope, node: TfliteNode) -> GemmKind:
     """Integers of 16 bits take another kernel with a bias of 64 bits."""
     if scope.tensor(node.operand(0)).dtype != "INT16":
         return GemmKind.GEMM
-    biased = len(node.inputs) > 2 and node.inputs[2] >= 0
-    wide = biased and scope.tensor(node.inputs[2]).dtype == "INT64"
+    biases = [scope.tensor(index) for index in node.inputs[2:3] if index >= 0]
+    wide = any(bias.dtype == "INT64" for bias in biases)
     return GemmKind.GEMM if wide else GemmKind.NARROW
 
 

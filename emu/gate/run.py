@@ -189,7 +189,7 @@ def _measure_float(
         fp32=shared.fp32[key],
         quantized=quantized,
         digest=digest,
-        layers=_compare(integer, entry, dataset, case, tell("compare")),
+        layers=_compare(integer, entry, dataset, case, tell("compare"), shared.family),
     )
 
 
@@ -258,6 +258,7 @@ def _compare(
     dataset: Dataset,
     case: Case,
     progress: Callable[[int, int], None] | None,
+    family: Family,
 ) -> LayerReport:
     done = 0
 
@@ -271,7 +272,7 @@ def _compare(
         model_inputs(dataset, entry, case.batch_size), case.compare_samples
     )
     return compare_layers(
-        graph, str(entry.file), inputs, case.batch_size, case.compare, count
+        graph, str(entry.file), inputs, case.batch_size, case.compare, count, family
     )
 
 

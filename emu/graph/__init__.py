@@ -17,8 +17,10 @@ from emu.graph.graph import (
 from emu.graph.infer import infer as infer
 from emu.graph.numbers import (
     Numbers as Numbers,
+    as_number as as_number,
     numbers_of as numbers_of,
     structure as structure,
+    with_numbers as with_numbers,
 )
 from emu.graph.serialize import (
     load_graph as load_graph,

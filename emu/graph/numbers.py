@@ -59,7 +59,7 @@ def numbers_of(graph: Graph) -> dict[str, Numbers]:
     found = {}
     for node in graph.nodes:
         fields = {
-            field: _plain(value)
+            field: as_number(value)
             for field in _FIELDS.get(type(node.op), ())
             if (value := getattr(node.op, field)) is not None
         }
@@ -68,13 +68,15 @@ def numbers_of(graph: Graph) -> dict[str, Numbers]:
     return found
 
 
-def with_numbers(op: Op, numbers: Numbers) -> Op:
-    """The operator with other numbers, traced ones too (which no field declares)."""
+def with_numbers(holder: _Frozen, numbers: Numbers) -> _Frozen:
+    """An operator (or what else has such fields) with other numbers, traced ones too.
+
+    (No field declares those.)
+    """
     if not numbers:
-        return op
-    return _changed(
-        op, {name: _held(getattr(op, name), value) for name, value in numbers.items()}
-    )
+        return holder
+    found = {n: _held(getattr(holder, n), value) for n, value in numbers.items()}
+    return _changed(holder, found)
 
 
 def structure(graph: Graph) -> Hashable:
@@ -103,7 +105,8 @@ def _anonymous(node: Node) -> Hashable:
     return node.name, type(op), op, node.inputs, node.output
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - a number or qparams
+def as_number(value: Any) -> Any:  # noqa: ANN401 - a number or qparams
+    """A number as an argument for jit; of qparams their scales and zero points."""
     if isinstance(value, QParams):
         return {"scale": value.scale, "zero_point": value.zero_point}
     return value

@@ -3,15 +3,18 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from emu.compare import Mode, compare_layers, onnxruntime_engine
 from emu.compare.layers import cumulative, isolated, results
 from emu.errors import MissingError, ModelError
-from emu.execute import Program
+from emu.execute import Family, Program
 from emu.fixedpoint import Overflow, Stage
 from emu.frontends import load_model
 from emu.optimize import run_passes
+from emu.quantize import Recipe, quantize_model
+from emu.targets import find_target
 from tests.quantize.test_lowering import lowered, target_with
 
 MODEL = "golden/digits/digits.onnx"
@@ -146,3 +149,20 @@ def test_registers_that_saturate_on_the_way_are_watched(floats, samples):
         assert (summing["acc_safe_bits"] >= summing["acc_bits"]).all()
         unsafe = summing[summing["acc_safe_bits"] <= 16]
         assert not unsafe["acc_overflows"].any()
+
+
+def test_comparisons_of_one_structure_share_compiled_code(floats, samples):
+    family = Family()
+    tables = []
+    for method in ("minmax", "mse"):
+        recipe = Recipe.model_validate({"global": {"method": method}})
+        graph = quantize_model(floats, [samples], recipe, find_target("generic-int8"))
+        runs = [
+            compare_layers(graph, MODEL, [samples], 20, family=shared)
+            for shared in (None, family)
+        ]
+        for mode, table in runs[0].tables.items():
+            pd.testing.assert_frame_equal(table, runs[1].tables[mode], rtol=1e-12)
+        tables.append(runs[0].tables[Mode.ISOLATED])
+    assert family.compiled == len(Mode)
+    assert not tables[0]["sqnr_db"].equals(tables[1]["sqnr_db"])
