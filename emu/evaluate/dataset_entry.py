@@ -63,7 +63,7 @@ class DatasetEntry(Config):
     annotations: Path | None = None
     split: str | None = None
     classes: tuple[str, ...] | Path | None = None
-    count: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    count: Annotated[int, Field(ge=1, le=20_000)] | None = None
     seed: Annotated[int, Field(ge=0, lt=1 << 64)] | None = None
     subset: str = ""
     description: str = ""

@@ -25,7 +25,7 @@ from emu.evaluate.npz import open_npz
 
 CANVAS: Final = 96
 # Pixels of a scaled image's height; its width is 80 to 120 % of it.
-_HEIGHTS: Final = (14, 40)
+_HEIGHTS: Final = (20, 48)
 _WIDTH_PERCENT: Final = (80, 120)
 # How many images a scene tries to hold, and how often one may look for a place.
 _IMAGES: Final = (2, 7)
