@@ -12,11 +12,23 @@ import onnx
 import onnxruntime
 import pytest
 
-from emu.evaluate import find_dataset, find_model, load_dataset_entry
+from emu.evaluate import (
+    evaluate_graph,
+    find_dataset,
+    find_model,
+    load_dataset_entry,
+    open_model,
+    quantize_entry,
+)
 from emu.evaluate.session import evaluate_outputs
+from emu.gate import run_gate
+from emu.quantize import Recipe
+from emu.targets import find_target
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / "golden" / "digits_detection"
+SUITE = REPOSITORY / "suites" / "digits_detection.toml"
+BASELINES = REPOSITORY / "golden" / "baselines" / "digits_detection"
 MODEL = FOLDER / "digits_detection.onnx"
 NOT_IN_MANIFEST = {"manifest.json", "README.md", "network.py", "train.py"}
 
@@ -90,6 +102,21 @@ def test_fp32_map_is_that_of_the_manifest(manifest):
     assert counts.items() <= manifest.items()
     assert counts["map_ppm"] >= 700_000
     assert counts["n"] == 200
+
+
+def test_int8_map_is_that_of_the_baseline_and_within_a_point_of_fp32(manifest):
+    entry, graph = open_model(find_model("digits_detection"))
+    program = quantize_entry(entry, graph, find_target("generic-int8"), Recipe())
+    data = find_dataset("digits_scenes_test")
+    counts = evaluate_graph(program, entry, data).counts()
+    baseline = (BASELINES / "digits_detection-int8.json").read_text(encoding="utf-8")
+    assert counts == json.loads(baseline)["quantized"]
+    assert counts["map_ppm"] >= manifest["map_ppm"] - 10_000
+
+
+@pytest.mark.slow
+def test_the_suite_holds():
+    assert run_gate([SUITE]).exit_code == 0
 
 
 @pytest.mark.slow
