@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from emu.config import Config, as_value_error
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.detect.coco import open_coco
+from emu.evaluate.detect.scenes import open_scenes
 from emu.evaluate.detect.voc import VOC_CLASSES, open_voc
 from emu.evaluate.detect.yolo import open_yolo, read_classes
 from emu.evaluate.images import open_images
@@ -23,6 +24,7 @@ class DatasetKind(Enum):
 
     NPZ, IMAGES: arrays in a file, a folder of images; with classes as labels.
     COCO, VOC, YOLO: images with annotated objects, in the forms of those names.
+    SCENES: composed of the images in an npz, when they are opened.
     """
 
     NPZ = "npz"
@@ -30,6 +32,7 @@ class DatasetKind(Enum):
     COCO = "coco"
     VOC = "voc"
     YOLO = "yolo"
+    SCENES = "scenes"
 
 
 class DatasetEntry(Config):
@@ -38,13 +41,15 @@ class DatasetEntry(Config):
     Fields:
         kind: how samples are stored.
         path: the file or folder; of coco the folder of its images.
-        x, y, names: npz only: the arrays of samples, labels and sample names.
+        x, y, names: npz only: the arrays of samples, labels and sample names. Scenes
+            have x and y: the images that they are made of.
         synsets: images only: list of classes, "index folder description" per line.
         annotations: coco needs it: the JSON file.
         split: voc needs it: the list of images, for example "val". For yolo the folder
             below images/ and labels/, if there is one.
         classes: yolo needs them, voc has its own 20: the names in their order, or a
             text file of one per line.
+        count, seed: scenes need them: how many, and which.
         subset: selections that are always applied, for example "[!::5]".
         description: one line for people.
     """
@@ -58,6 +63,8 @@ class DatasetEntry(Config):
     annotations: Path | None = None
     split: str | None = None
     classes: tuple[str, ...] | Path | None = None
+    count: Annotated[int, Field(ge=1, le=20_000)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=1 << 64)] | None = None
     subset: str = ""
     description: str = ""
 
@@ -90,6 +97,7 @@ _KEYS: Final[Mapping[DatasetKind, tuple[tuple[str, ...], tuple[str, ...]]]] = (
             DatasetKind.COCO: (("annotations",), ()),
             DatasetKind.VOC: (("split",), ("classes",)),
             DatasetKind.YOLO: (("classes",), ("split",)),
+            DatasetKind.SCENES: (("count", "seed"), ("x", "y")),
         }
     )
 )
@@ -131,6 +139,17 @@ def _open_yolo(entry: DatasetEntry, name: str) -> Dataset:
     return open_yolo(entry.path, name=name, classes=classes, split=entry.split or "")
 
 
+def _open_scenes(entry: DatasetEntry, name: str) -> Dataset:
+    return open_scenes(
+        entry.path,
+        name=name,
+        x=entry.x or "x",
+        y=entry.y or "y",
+        count=entry.count or 0,
+        seed=entry.seed or 0,
+    )
+
+
 _OPENERS: Final[Mapping[DatasetKind, Callable[[DatasetEntry, str], Dataset]]] = (
     MappingProxyType(
         {
@@ -139,6 +158,7 @@ _OPENERS: Final[Mapping[DatasetKind, Callable[[DatasetEntry, str], Dataset]]] = 
             DatasetKind.COCO: _open_coco,
             DatasetKind.VOC: _open_voc,
             DatasetKind.YOLO: _open_yolo,
+            DatasetKind.SCENES: _open_scenes,
         }
     )
 )

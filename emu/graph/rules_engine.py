@@ -91,14 +91,16 @@ def _least(operand: Operand) -> int | None:
 
 def channels_have_tables(op: ChannelTable, operands: list[Operand]) -> str | None:
     """There is a table for each channel, with an entry for each value."""
-    held = np.iinfo(np.dtype(operands[0].dtype))
-    expected = (operands[0].shape[-1], int(held.max) - int(held.min) + 1)
+    x = operands[0]
+    stated = x.format if isinstance(x, Tensor) else None
+    held = stated or np.iinfo(np.dtype(x.dtype))
+    expected = (x.shape[-1], int(held.max) - int(held.min) + 1)
     found = tuple(operands[1].shape)
     return _complaint(
         (found == expected, f"tables of shape {found}, expected {expected}"),
         (
             op.x_min == held.min,
-            f"x_min is {op.x_min}, expected {held.min} as {held.dtype} holds",
+            f"x_min is {op.x_min}, expected {held.min} as {stated or x.dtype} holds",
         ),
     )
 

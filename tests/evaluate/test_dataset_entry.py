@@ -64,6 +64,9 @@ def test_the_same_object_is_found_in_every_form(folder, name):
         ('kind = "yolo"\npath = "."', "kind = 'yolo' needs classes"),
         (ENTRIES["coco"] + '\nsplit = "val"', "split means nothing for kind = 'coco'"),
         (ENTRIES["yolo"] + '\nx = "x"', "x means nothing for kind = 'yolo'"),
+        ('kind = "scenes"\npath = "a.npz"\nseed = 1', "kind = 'scenes' needs count"),
+        ('kind = "scenes"\npath = "a.npz"\ncount = 1', "kind = 'scenes' needs seed"),
+        (ENTRIES["coco"] + "\nseed = 1", "seed means nothing for kind = 'coco'"),
     ],
 )
 def test_keys_that_are_missing_or_mean_nothing_are_named(folder, text, message):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emu.fixedpoint import INT8, QParams, Rounding
+from emu.fixedpoint import INT8, IntFormat, QParams, Rounding
 from emu.graph import Tensor
 from emu.graph.rules_engine import ENGINE_RULES as RULES
 from emu.ops import (
@@ -17,6 +17,7 @@ from emu.ops import (
     SoftmaxStyle,
 )
 
+X4 = Tensor(shape=(None, 4), dtype="int8", format=IntFormat(4))
 X8 = Tensor(shape=(None, 4), dtype="int8", format=INT8)
 IMAGE = Tensor(shape=(None, 5, 4, 3), dtype="int8", format=INT8)
 SUM = Tensor(shape=(None, 4), dtype="int32")
@@ -36,6 +37,7 @@ SOUND = [
     (IntegerSoftmax(style=FLOAT), [X8, REALS]),
     (BinaryTable(x_min=-128, y_min=-128), [X8, X8, PAIRS]),
     (ChannelTable(x_min=-128), [X8, np.zeros((4, 256), np.int8)]),
+    (ChannelTable(x_min=-8), [X4, np.zeros((4, 16), np.int8)]),
     (FloatRescale(format=INT8, scale=0.1), [SUM]),
     (DequantizedAvgPool2d(kernel=(2, 2), x=Q, y=Q), [IMAGE]),
     (RESIZE, [IMAGE, ROWS, COLUMNS]),
@@ -52,6 +54,7 @@ BROKEN = [
     (BinaryTable(x_min=-128, y_min=-128), [X8, SUM, PAIRS], "as 8 bits hold"),
     (BinaryTable(x_min=-128, y_min=-128), [X8, X8, PAIRS[1:]], "65535 entries"),
     (ChannelTable(x_min=-128), [X8, np.zeros((3, 256), np.int8)], "shape (3, 256)"),
+    (ChannelTable(x_min=-128), [X4, np.zeros((4, 256), np.int8)], "expected (4, 16)"),
     (ChannelTable(x_min=0), [X8, np.zeros((4, 256), np.int8)], "x_min is 0"),
     (FloatRescale(format=INT8, scale=np.inf), [SUM], "must be finite"),
     (FloatRescale(format=INT8, scale=1.0, zero_point=200), [SUM], "outside int8"),

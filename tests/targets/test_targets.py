@@ -30,6 +30,7 @@ def test_the_targets_that_are_promised_are_there():
         "ascend-310",
         "dsp-20bit",
         "generic-int8",
+        "generic-w4a4",
         "generic-w4a8",
         "hailo-8",
         "onnxruntime",
