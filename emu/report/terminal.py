@@ -13,6 +13,7 @@ from rich.text import Text
 from emu.compare import LayerReport, Mode
 from emu.evaluate import (
     MILLION,
+    BadSample,
     ClassifyResult,
     DetectResult,
     EvalResult,
@@ -94,6 +95,13 @@ def eval_table(
         table.add_column(head, justify="right", no_wrap=True)
     table.add_row(model, data, target, str(result.n), *_metrics(result).values())
     return table
+
+
+def skipped_lines(skipped: Sequence[BadSample]) -> list[RenderableType]:
+    """How many samples were left out, then each by name with what is wrong with it."""
+    lines = [f"{len(skipped)} bad samples skipped{':' if skipped else ''}"]
+    lines += [f"  {sample.name}: {sample.reason}" for sample in skipped]
+    return [Text(line) for line in lines]
 
 
 def accuracy_table(cases: Iterable[CaseOutcome]) -> RenderableType:
