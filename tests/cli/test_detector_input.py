@@ -157,3 +157,22 @@ def test_annotations_that_name_no_image_are_refused(refused, annotate):
     line, error = refused("eval", "detector.toml")
     assert "images[2]: the image 'gone.png' does not exist" in line
     assert error["kind"] == "missing"
+
+
+def test_compare_names_the_level_of_every_head(emu, folder):
+    arguments = ("compare", "detector.toml", "--target", "generic-int8")
+    found = emu(*arguments, "--json").json
+    for mode in ("layers", "isolated"):
+        levels = {row["name"]: row["level"] for row in found[mode]}
+        assert [levels[f"head{n}"] for n in (3, 4, 5)] == ["P3", "P4", "P5"]
+        assert levels["concat"] == "P3+P4+P5"
+    shown = emu(*arguments).out
+    assert "level: cells of Pn stand for 2**n x 2**n pixels of the input" in shown
+    (line,) = [line for line in shown.splitlines() if line.startswith("head4")]
+    assert line.split()[1:3] == ["Conv2d", "P4"]
+
+
+def test_compare_of_a_classifier_has_no_levels(emu, tiny, tiny_program):
+    arguments = ("compare", tiny_program, "--data", tiny[1])
+    assert "level" not in emu(*arguments, "--json").json["layers"][0]
+    assert "level" not in emu(*arguments).out
