@@ -5,6 +5,7 @@ import onnx
 import pytest
 
 from emu.evaluate.rivals import onnx_rival
+from tests.detector import write_detector
 
 ENGINES = ["emu", "onnxruntime_fp32", "onnxruntime_int8"]
 
@@ -47,3 +48,50 @@ def test_a_model_that_onnxruntime_cannot_run_is_the_users_problem(refused, tmp_p
     (tmp_path / "empty.onnx").write_bytes(b"")
     line, _ = refused("bench", tmp_path / "empty.onnx")
     assert "no ONNX file" in line
+
+
+@pytest.fixture
+def detector(tmp_path, monkeypatch):
+    """The entry of a detector, in the folder of the test."""
+    monkeypatch.chdir(tmp_path)
+    return write_detector(tmp_path).name
+
+
+@pytest.mark.parametrize(
+    ("quantized", "target"),
+    [((), "fp32"), (("--target", "generic-int8"), "generic-int8")],
+)
+def test_whole_evaluations_are_measured_in_turns(quantized, target, emu, detector):
+    arguments = ("bench", detector, *quantized, "--data", "images.toml", "--batch", "2")
+    found = emu(*arguments, "--seconds", "0.01", "--json").json
+    assert (found["n"], found["batch"], found["metric"]) == (5, 2, "mAP")
+    assert found["target"] == target
+    engines = ["emu", "onnxruntime-optimized"]
+    assert found["scores"] == dict.fromkeys(engines, 1.0)
+    assert found["rounds"] == 3
+    assert found["ratios"].keys() == {"emu/onnxruntime-optimized"}
+    for name in engines:
+        profile = found["profile"][name]
+        assert list(profile) == ["samples", "engine", "outputs", "metric"]
+        assert all(spent > 0 for spent in profile.values())
+
+
+def test_more_time_gives_more_passes(emu, detector):
+    arguments = ("bench", detector, "--data", "images.toml", "--json", "--seconds")
+    assert emu(*arguments, "1").json["rounds"] > 3
+
+
+def test_a_program_is_evaluated_beside_its_source(emu, tiny, tiny_program):
+    arguments = ("bench", tiny_program, "--data", tiny[1], "--seconds", "0.01")
+    shown = emu(*arguments)
+    assert (shown.code, shown.err) == (0, "")
+    assert "tiny on tiny, generic-int8" in shown.out
+    assert "Top-1" in shown.out
+
+
+def test_options_of_whole_evaluations_need_data(refused, tiny):
+    line, _ = refused("bench", tiny[0], "--calib", tiny[1])
+    assert "--calib: means nothing without --data" in line
+    sizes = ("--batch", "1", "--batch", "2")
+    line, _ = refused("bench", tiny[0], "--data", tiny[1], *sizes)
+    assert "--batch: found several; expected one with --data" in line
