@@ -23,7 +23,7 @@ from emu.graph import Graph
 # What one pass over the data spends its time on, in order of the pipeline:
 # waiting for samples that threads decode and prepare, the engine from NumPy to NumPy,
 # boxes and suppression (of classifiers: counting), the metric.
-STAGES: Final = ("samples", "engine", "outputs", "metric")
+STAGES: Final[tuple[str, ...]] = ("samples", "engine", "outputs", "metric")
 
 _LEAST_ROUNDS: Final = 3
 # The other engine of a file by its suffix: as fast as it goes.
@@ -190,7 +190,7 @@ def _timed(
     predict: PredictAll, entry: ModelEntry, dataset: Dataset, batch_size: int
 ) -> tuple[dict[str, float], float, str]:
     """Seconds of each stage of one pass, the metric and its name."""
-    spent = dict.fromkeys(STAGES, 0.0)
+    spent: dict[str, float] = dict.fromkeys(STAGES, 0.0)
     last = perf_counter()
 
     def lap(stage: str) -> None:
