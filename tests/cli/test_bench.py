@@ -1,9 +1,12 @@
 """emu bench: three engines, one object, and what a fixed batch leaves out."""
 
+from itertools import count
+
 import numpy as np
 import onnx
 import pytest
 
+from emu.evaluate import pipeline_bench
 from emu.evaluate.rivals import onnx_rival
 from tests.detector import write_detector
 
@@ -76,9 +79,21 @@ def test_whole_evaluations_are_measured_in_turns(quantized, target, emu, detecto
         assert all(spent > 0 for spent in profile.values())
 
 
-def test_more_time_gives_more_passes(emu, detector):
+def test_a_pass_is_the_sum_of_its_stages_and_time_gives_more_passes(
+    emu, detector, monkeypatch
+):
+    ticks = count()
+    monkeypatch.setattr(pipeline_bench, "perf_counter", lambda: next(ticks) / 100)
     arguments = ("bench", detector, "--data", "images.toml", "--json", "--seconds")
-    assert emu(*arguments, "1").json["rounds"] > 3
+    found = emu(*arguments, "1").json
+    # The clock ticks once for each of four stages, at the start of a pass, and once a
+    # round: 11 ticks a round of two passes, and 200 ticks are two seconds.
+    assert found["rounds"] == 200 // 11 + 1
+    assert found["profile"]["emu"] == pytest.approx(
+        {"samples": 0.01, "engine": 0.01, "outputs": 0.01, "metric": 0.01}
+    )
+    assert found["engines"]["emu"] == pytest.approx(5 / 0.04)
+    assert found["ratios"] == {"emu/onnxruntime-optimized": pytest.approx(1.0)}
 
 
 def test_a_program_is_evaluated_beside_its_source(emu, tiny, tiny_program):
