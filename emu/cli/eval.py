@@ -24,6 +24,14 @@ Engine = Annotated[
 ByClass = Annotated[
     bool, typer.Option("--by-class", help="Of a detector: each category's figures too.")
 ]
+SkipBad = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad",
+        help="Leave out samples that cannot be read, and name them; without it the "
+        "first one ends the run.",
+    ),
+]
 
 
 def evaluate(
@@ -35,6 +43,7 @@ def evaluate(
     recipe: options.RecipeFile = None,
     engine: Engine = None,
     by_class: ByClass = False,
+    skip_bad: SkipBad = False,
     batch_size: options.BatchSize = 32,
     as_json: options.Json = False,
 ) -> int:
@@ -51,10 +60,10 @@ def evaluate(
         open_quantized,
         target_name,
     )
-    from emu.evaluate import DetectResult, evaluate_graph
+    from emu.evaluate import DetectResult, evaluate_graph, sound_samples
     from emu.evaluate.engine import evaluate_engine
     from emu.evaluate.feeds import open_data
-    from emu.report import eval_json, eval_table
+    from emu.report import eval_json, eval_table, skipped_lines
     from emu.report.detection import category_table
 
     wish = Quantization(
@@ -62,20 +71,25 @@ def evaluate(
     )
     if engine is not None:
         entry, note, ran_on = find_engine_model(model, wish, engine), None, engine
-        dataset = open_data(entry, data)
-        with progress("evaluating", quiet=as_json) as tell:
-            result = evaluate_engine(engine, entry, dataset, batch_size, tell)
+        graph = None
     else:
         entry, graph = open_quantized(model, wish, quiet=as_json)
         note, ran_on = default_note(entry, graph, target), target_name(graph) or "fp32"
-        dataset = open_data(entry, data)
-        with progress("evaluating", quiet=as_json) as tell:
-            result = evaluate_graph(graph, entry, dataset, batch_size, tell)
+    dataset, skipped = open_data(entry, data), None
+    if skip_bad:
+        dataset, skipped = sound_samples(dataset)
+    with progress("evaluating", quiet=as_json) as tell:
+        result = (
+            evaluate_engine(ran_on, entry, dataset, batch_size, tell)
+            if graph is None
+            else evaluate_graph(graph, entry, dataset, batch_size, tell)
+        )
     if as_json:
-        show_json(eval_json(result, entry.name, dataset.name, ran_on))
+        show_json(eval_json(result, entry.name, dataset.name, ran_on, skipped))
     else:
         show(eval_table(result, model=entry.name, data=dataset.name, target=ran_on))
         if by_class and isinstance(result, DetectResult):
             show(Text(), category_table(result))
+        show(*(skipped_lines(skipped) if skipped is not None else []))
         show(*([Text("\n" + note, "dim")] if note else []))
     return HOLDS

@@ -18,7 +18,8 @@ MaxDrop = Annotated[
     float,
     typer.Option(
         "--max-drop",
-        help="Points of Top-1 (of 100 times the AUC) that may be lost against FP32.",
+        help="Points of Top-1 (of 100 times the mAP or AUC) that may be lost against "
+        "FP32.",
         min=-100,
         max=100,
     ),

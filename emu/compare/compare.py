@@ -14,6 +14,7 @@ import pandas as pd
 
 from emu.compare.engines import golden_engine
 from emu.compare.layers import Comparison, Layer, cumulative, isolated
+from emu.compare.levels import tensor_levels
 from emu.compare.metrics import (
     combine,
     first_divergence,
@@ -125,14 +126,14 @@ class _Run:
         for name, sums in batch.items():
             self.totals[name] = combine(self.totals.get(name), sums, count)
 
-    def table(self, samples: int) -> pd.DataFrame:
+    def table(self, samples: int, levels: Mapping[str, str]) -> pd.DataFrame:
         tensors = self.comparison.graph.tensors
         elements = {
             layer.name: samples
             * int(np.prod([d for d in tensors[layer.tensor].shape[1:] if d]))
             for layer in self.comparison.layers
         }
-        return layer_table(self.comparison.layers, self.totals, elements)
+        return layer_table(self.comparison.layers, self.totals, elements, levels)
 
 
 def _register(layer: Layer, tensors: Mapping[str, jax.Array]) -> Register | None:
@@ -183,7 +184,8 @@ def compare_layers(
             progress(len(x))
     if not samples:
         raise DataError("no samples to compare", where=graph.name)
-    tables = {mode: run.table(samples) for mode, run in runs.items()}
+    levels = tensor_levels(graph)
+    tables = {mode: run.table(samples, levels) for mode, run in runs.items()}
     return LayerReport(tables=tables, samples=samples, engine=engine.about)
 
 

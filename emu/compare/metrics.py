@@ -93,10 +93,13 @@ def layer_table(
     layers: Sequence[Layer],
     totals: Mapping[str, Totals],
     elements: Mapping[str, int],
+    levels: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """One row a layer in execution order.
 
-    Columns: name, op, sqnr_db (10 log10 of signal over noise power), cosine, mse,
+    `levels` are those of the tensors, if the network has several.
+
+    Columns: name, op, level (of its result, "" for none; only with `levels`), sqnr_db (10 log10 of signal over noise power), cosine, mse,
     max_lsb (largest |error| over the scale), mean_error (real units), differing and
     elements (counts), saturated (share), acc_bits (signed bits that the sums needed,
     0 without sums; of a register that overflows on the way every partial sum counts),
@@ -112,6 +115,7 @@ def layer_table(
             {
                 "name": layer.name,
                 "op": layer.op,
+                **({"level": levels.get(layer.tensor, "")} if levels else {}),
                 "sqnr_db": _decibels(t["signal"], t["noise"]),
                 "cosine": _cosine(t),
                 "mse": float(t["noise"]) / n,

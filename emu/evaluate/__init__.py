@@ -67,4 +67,5 @@ from emu.evaluate.session import (
     origin as origin,
     quantize_entry as quantize_entry,
 )
+from emu.evaluate.sound import BadSample as BadSample, sound_samples as sound_samples
 from emu.evaluate.task import Task as Task

@@ -145,7 +145,7 @@ def bench_program(
     Raises ModelError for a source model that an engine cannot run, UnsupportedError
     if no batch size can be compared.
     """
-    tell = progress or _untold
+    tell = progress or untold
     tell(0, 1, "preparing other engines")
     static = is_static(program)
     samples = random_input(program, 1 if static else _CALIBRATION)
@@ -179,7 +179,7 @@ def _packages(rivals: Iterable[str]) -> list[str]:
     )
 
 
-def _untold(done: int, total: int, label: str) -> None:
+def untold(done: int, total: int, label: str) -> None:
     """Progress that nobody looks at."""
     del done, total, label
 

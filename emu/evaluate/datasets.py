@@ -149,17 +149,20 @@ class Dataset:
                 raise DataError(
                     error.message, file=self.file, where=part.name
                 ) from error
-            part = replace(
-                part,
-                name=part.name + selection.text,
-                ids=tuple(part.ids[row] for row in rows),
-                labels=None if part.labels is None else part.labels[rows],
-                positions=part.positions[rows],
-                objects=None
-                if part.objects is None
-                else tuple(part.objects[row] for row in rows),
-            )
+            part = replace(part.take(rows), name=part.name + selection.text)
         return part
+
+    def take(self, rows: Int64[np.ndarray, " rows"]) -> "Dataset":
+        """Return the samples of these rows under the same name, in their order."""
+        return replace(
+            self,
+            ids=tuple(self.ids[row] for row in rows),
+            labels=None if self.labels is None else self.labels[rows],
+            positions=self.positions[rows],
+            objects=None
+            if self.objects is None
+            else tuple(self.objects[row] for row in rows),
+        )
 
     def first(self, count: int | None) -> "Dataset":
         """Return the first `count` samples; all, if there are no more or for None."""

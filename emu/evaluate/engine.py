@@ -5,6 +5,7 @@ import numpy as np
 
 from emu.compare import open_engine
 from emu.evaluate.datasets import Dataset
+from emu.evaluate.detect.loop import PredictAll
 from emu.evaluate.entries import ModelEntry
 from emu.evaluate.session import EvalResult, Progress, evaluate_outputs
 from emu.frontends import load_model
@@ -21,8 +22,19 @@ def evaluate_engine(
 ) -> EvalResult:
     """The entry's metric of its model file in an engine of `ENGINES`.
 
-    Preprocessing, decoder and metric are those of `evaluate_graph`; so are the edges,
-    where reals become integers that the file takes, and integers that it gives reals.
+    Preprocessing, decoder and metric are those of `evaluate_graph`.
+
+    Raises what `open_engine` raises.
+    """
+    predict = engine_outputs(engine, entry)
+    return evaluate_outputs(predict, entry, dataset, batch_size, progress)
+
+
+def engine_outputs(engine: str, entry: ModelEntry) -> PredictAll:
+    """A function from float32 rows to the outputs of a model file in an engine.
+
+    The edges are those of `evaluate_graph` too, where reals become integers that the
+    file takes, and integers that it gives reals.
 
     Raises what `open_engine` raises.
     """
@@ -42,4 +54,4 @@ def evaluate_engine(
         found = opened.run({opened.inputs[0]: cross(edged.inputs[0], x)})
         return {name: cross(name, found[name]) for name in graph.outputs}
 
-    return evaluate_outputs(predict, entry, dataset, batch_size, progress)
+    return predict

@@ -9,6 +9,7 @@ from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image
 
 from emu.errors import DataError
+from emu.evaluate.opencv_resize import resize_opencv
 from emu.evaluate.preprocess_steps import (
     AbstractStep,
     CenterCrop,
@@ -176,6 +177,8 @@ def _require_pixels(op: str, x: AnySample) -> None:
 def _resample(
     x: UInt8[np.ndarray, "h w c"], h: int, w: int, kind: Filter
 ) -> UInt8[np.ndarray, "nh nw c"]:
+    if kind is Filter.OPENCV_BILINEAR:
+        return resize_opencv(x, h, w)
     image = Image.fromarray(x[:, :, 0] if x.shape[2] == 1 else x)
     pixels = np.asarray(image.resize((w, h), _PILLOW_FILTERS[kind]))
     return pixels.reshape(h, w, x.shape[2])

@@ -26,12 +26,16 @@ class Stage(Enum):
 
 
 class Filter(Enum):
-    """Pillow's resampling filters, which widen when an image shrinks."""
+    """Pillow's resampling filters, which widen when an image shrinks, and OpenCV's one.
+
+    OPENCV_BILINEAR: cv2.resize with INTER_LINEAR, see `emu.evaluate.opencv_resize`.
+    """
 
     NEAREST = "nearest"
     BILINEAR = "bilinear"
     BICUBIC = "bicubic"
     LANCZOS = "lanczos"
+    OPENCV_BILINEAR = "opencv-bilinear"
 
 
 class AbstractStep(Config):

@@ -165,6 +165,19 @@ def evaluate_graph(
     dequantized. `watch` sees the outputs and the tensors named in `taps` of every
     batch. Graphs of a `family` share compiled code.
     """
+    predict = graph_outputs(graph, batch_size, taps=taps, watch=watch, family=family)
+    return evaluate_outputs(predict, entry, dataset, batch_size, progress)
+
+
+def graph_outputs(
+    graph: Graph,
+    batch_size: int,
+    *,
+    taps: tuple[str, ...] = (),
+    watch: Callable[[dict[str, np.ndarray]], None] | None = None,
+    family: Family | None = None,
+) -> PredictAll:
+    """A function from float32 rows to the outputs of a Graph; see `evaluate_graph`."""
     edged = with_real_edges(graph)
     program = Program(edged, batch_size, taps, family=family)
 
@@ -175,7 +188,7 @@ def evaluate_graph(
         outputs = zip(graph.outputs, edged.outputs, strict=True)
         return {name: results[real] for name, real in outputs}
 
-    return evaluate_outputs(predict_all, entry, dataset, batch_size, progress)
+    return predict_all
 
 
 def evaluate_outputs(

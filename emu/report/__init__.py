@@ -16,5 +16,6 @@ from emu.report.terminal import (
     eval_table as eval_table,
     gate_report as gate_report,
     layer_table as layer_table,
+    skipped_lines as skipped_lines,
     verdict_table as verdict_table,
 )

@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from emu.evaluate.bench import EMU, BenchResult
+from emu.evaluate.pipeline_bench import STAGES, PipelineBench
 
 
 def render_bench(found: BenchResult) -> RenderableType:
@@ -28,6 +29,30 @@ def render_bench(found: BenchResult) -> RenderableType:
         for batch, reason in found.left_out.items()
     ]
     return Group(title, "", table, *notes, "", Text(_legend(found), "dim"))
+
+
+def render_pipeline(found: PipelineBench) -> RenderableType:
+    """Samples per second of whole evaluations, and where the time of a pass goes."""
+    table = Table(box=None, pad_edge=False, title_justify="left", header_style="bold")
+    table.add_column("engine")
+    for head in ("samples/s", f"{EMU} /", found.metric, *(f"{s} s" for s in STAGES)):
+        table.add_column(head, justify="right")
+    for name, rate in found.engines.items():
+        ratio = found.ratios.get(f"{EMU}/{name}")
+        table.add_row(
+            name,
+            _rate(rate),
+            "" if ratio is None else Text(f"{ratio:.2f}x", "bold"),
+            f"{found.scores[name]:.4f}",
+            *(f"{spent:.2f}" for spent in found.profile[name].values()),
+        )
+    title = Text.assemble((found.model, "bold"), f" on {found.data}, {found.target}")
+    legend = (
+        f"median of {found.rounds} passes over {found.samples} samples in batches of "
+        f"{found.batch}, the engines in turn,\n{found.threads} threads each; samples: "
+        "waiting for decoding and preprocessing; outputs: boxes or counts of them"
+    )
+    return Group(title, "", table, "", Text(legend, "dim"))
 
 
 def _legend(found: BenchResult) -> str:

@@ -1,12 +1,13 @@
 """Results as JSON objects with stable names, for `--json`."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
 from emu.compare import LayerReport, Mode
-from emu.evaluate import DetectResult, EvalResult
+from emu.evaluate import BadSample, DetectResult, EvalResult
 from emu.gate import CaseOutcome, GateResult
 from emu.graph import Graph
 from emu.jsondata import strict_json
@@ -14,11 +15,22 @@ from emu.jsondata import strict_json
 Json = dict[str, Any]
 
 
-def eval_json(result: EvalResult, model: str, data: str, target: str) -> Json:
-    """Metrics of one evaluation; `target` is "fp32" for a float model."""
+def eval_json(
+    result: EvalResult,
+    model: str,
+    data: str,
+    target: str,
+    skipped: Sequence[BadSample] | None = None,
+) -> Json:
+    """Metrics of one evaluation; `target` is "fp32" for a float model.
+
+    "skipped" lists the samples that were left out, if bad ones were looked for.
+    """
     found: Json = {"model": model, "data": data, "target": target, **result.to_json()}
     if isinstance(result, DetectResult):
         found["classes"] = result.by_class.to_dict(orient="records")
+    if skipped is not None:
+        found["skipped"] = [sample.to_json() for sample in skipped]
     return found
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from emu.compare import LayerReport, Mode
 from emu.evaluate import (
     MILLION,
+    BadSample,
     ClassifyResult,
     DetectResult,
     EvalResult,
@@ -24,6 +25,7 @@ from emu.report.methods import by_method, method_table
 
 WIDTH: Final = 100
 _NAME: Final = 24
+_LEVEL: Final = 14
 _COLORS: Final[Mapping[Outcome, str]] = MappingProxyType(
     {
         Outcome.EQUAL: "green",
@@ -61,6 +63,9 @@ def layer_table(
     table = _table(title)
     table.add_column("layer", max_width=_NAME, no_wrap=True, overflow="ellipsis")
     table.add_column("op", max_width=15, no_wrap=True, overflow="ellipsis")
+    levels = "level" in main
+    if levels:
+        table.add_column("level", max_width=_LEVEL, no_wrap=True, overflow="ellipsis")
     heads = ("own dB", "all dB", "cosine", "LSB", "bias", "sat %", "acc", "ovf")
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
@@ -69,6 +74,7 @@ def layer_table(
         table.add_row(
             name,
             row["op"],
+            *([row["level"]] if levels else []),
             _decibels(sqnr.get(Mode.ISOLATED, {}).get(name)),
             _decibels(sqnr.get(Mode.CUMULATIVE, {}).get(name)),
             f"{row['cosine']:.5f}",
@@ -78,7 +84,9 @@ def layer_table(
             str(row["acc_bits"] or "-"),
             str(row["acc_overflows"]),
         )
-    return Group(table, Text(_legend(report, len(shown), len(rows)), style="dim"))
+    return Group(
+        table, Text(_legend(report, len(shown), len(rows), levels=levels), style="dim")
+    )
 
 
 def eval_table(
@@ -94,6 +102,13 @@ def eval_table(
         table.add_column(head, justify="right", no_wrap=True)
     table.add_row(model, data, target, str(result.n), *_metrics(result).values())
     return table
+
+
+def skipped_lines(skipped: Sequence[BadSample]) -> list[RenderableType]:
+    """How many samples were left out, then each by name with what is wrong with it."""
+    lines = [f"{len(skipped)} bad samples skipped{':' if skipped else ''}"]
+    lines += [f"  {sample.name}: {sample.reason}" for sample in skipped]
+    return [Text(line) for line in lines]
 
 
 def accuracy_table(cases: Iterable[CaseOutcome]) -> RenderableType:
@@ -186,7 +201,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in record.items()} for record in records]
 
 
-def _legend(report: LayerReport, shown: int, total: int) -> str:
+def _legend(report: LayerReport, shown: int, total: int, *, levels: bool) -> str:
     which = f"{shown} of {total} layers" if shown < total else f"{total} layers"
     engine = f"{report.engine.get('engine', '')} {report.engine.get('version', '')}"
     modes = {
@@ -200,6 +215,7 @@ def _legend(report: LayerReport, shown: int, total: int) -> str:
         f"{which}, worst first; {report.samples} samples; golden: {engine.strip()}\n"
         f"{modes}\n"
         "LSB: largest |error|; bias: mean error; acc: bits of the largest sum"
+        + ("\nlevel: cells of Pn stand for 2**n x 2**n pixels of the input" * levels)
     )
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.detector import write_detector
+
 TARGET = ("--target", "generic-int8")
 BATCH = ("--batch", "4")
 # No trial can meet this goal: the ladder is climbed to its end.
@@ -88,6 +90,23 @@ def test_a_killed_search_goes_on_where_it_was(emu, tuned, tmp_path):
     rows = [json.loads(line) for line in table.read_text().splitlines()]
     assert rows[: len(whole)] == whole
     assert [row["number"] for row in rows] == list(range(1, len(rows) + 1))
+
+
+@pytest.fixture
+def detector(tmp_path, monkeypatch):
+    """The command line of tuning a detector on its own images."""
+    monkeypatch.chdir(tmp_path)
+    entry = write_detector(tmp_path)
+    return ("tune", entry.name, *TARGET, "--batch", "5", "-o", "t.emu")
+
+
+def test_a_detector_is_tuned_by_its_average_precision(emu, detector):
+    found = emu(*detector, "--max-drop", "1", "--json")
+    assert found.code == 0
+    assert found.json["best"]["counts"]["map_ppm"] == 1_000_000
+    counted = emu("eval", "t.emu", "--batch", "5", "--json").json
+    assert counted["map"] == 1.0
+    assert counted["target"] == "generic-int8"
 
 
 def test_what_cannot_be_tuned_is_refused_before_anything_runs(

@@ -7,6 +7,7 @@ from emu.evaluate import find_dataset, find_model, open_model, quantize_entry
 from emu.quantize import Recipe
 from emu.targets import find_target
 from emu.tune import Workbench
+from tests.detector import write_detector
 
 TARGET = find_target("generic-int8")
 CALIBRATION = "digits_train[:24]"
@@ -90,3 +91,16 @@ def test_another_model_target_or_sample_is_another_question(bench):
     calibration = find_dataset(CALIBRATION)
     other = Workbench(entry, graph, TARGET, calibration, data)
     assert other.question() != bench.question()
+
+
+def test_a_detector_is_measured_by_average_precision_and_its_heads_are_ranked(tmp_path):
+    entry, graph = open_model(find_model(str(write_detector(tmp_path))))
+    images = find_dataset(str(tmp_path / "images.toml"))
+    bench = Workbench(entry, graph, TARGET, images, images, batch_size=5)
+    assert bench.fp32().counts()["map_ppm"] == 1_000_000
+    in_heads = {f"head{n}": {"activation_bits": 16} for n in (3, 4, 5)}
+    for layer in ({}, in_heads):
+        found = bench.measure(Recipe.model_validate({"layer": layer}))
+        assert found.counts == bench.fp32().counts()
+        assert found.integer_share == 1.0
+    assert set(bench.rank(Recipe())["name"]) >= {"stem", *in_heads}

@@ -87,6 +87,20 @@ def raw_boxes(decoder: AbstractRawDecoder, outputs: Outputs) -> RawBoxes:
     return _decode(decoder, *map(jnp.asarray, _taken(decoder, outputs)))
 
 
+def class_count(decoder: Decoder, outputs: Outputs) -> int | None:
+    """Return how many classes a model tells apart, absent ones left out.
+
+    None where its outputs hold final detections, which do not say it.
+
+    Raises:
+        UnsupportedError: an output is missing or has another shape.
+    """
+    if isinstance(decoder, FinalDetections):
+        return None
+    shapes = _decode.eval_shape(decoder, *map(jnp.asarray, _taken(decoder, outputs)))
+    return shapes.scores.shape[-1]
+
+
 @partial(jax.jit, static_argnums=0)
 def _decode(decoder: AbstractRawDecoder, *outputs: Shaped[Array, "..."]) -> RawBoxes:
     raw = RAW_DECODERS[type(decoder)](decoder, *outputs)

@@ -9,7 +9,7 @@ from emu.errors import DataError
 from emu.evaluate.batches import batches, require_no_nan
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.detect.boxes import Detections, Objects
-from emu.evaluate.detect.decode import Decoder, detect
+from emu.evaluate.detect.decode import Decoder, class_count, detect
 from emu.evaluate.detect.result import DetectResult
 from emu.evaluate.preprocess import Preprocess
 
@@ -41,13 +41,16 @@ def evaluate_detector(
 
     Raises:
         DataError: no annotated objects, an unreadable image, or an output that is NaN;
-            names the image.
+            names the image. Or the data has more or fewer categories than the model
+            has classes.
         UnsupportedError: the outputs have other names or shapes than the decoder's.
     """
     objects = require_objects(dataset)
     found: list[Detections] = []
     for batch in batches(dataset, preprocess, batch_size, workers):
         outputs = predict(batch.x)
+        if not found:
+            _require_as_many_classes(class_count(decoder, outputs), dataset)
         for name, output in outputs.items():
             require_no_nan(output, batch.index, dataset, name)
         sizes = [objects[int(i)].size for i in batch.index]
@@ -77,6 +80,19 @@ def require_objects(dataset: Dataset) -> tuple[Objects, ...]:
             where=dataset.name,
         )
     return dataset.objects
+
+
+def _require_as_many_classes(classes: int | None, dataset: Dataset) -> None:
+    """Refuse a model that lacks a category, or has one more: all others would shift."""
+    categories = len(dataset.categories)
+    if classes not in (None, categories):
+        raise DataError(
+            f"has {categories} categories and the model {classes} classes; expected as "
+            "many, class i being the i-th category by its id (a decoder's `absent` "
+            "names classes that the data lacks)",
+            file=dataset.file,
+            where=dataset.name,
+        )
 
 
 def _require_known_classes(

@@ -11,8 +11,10 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from PIL import Image
 from pydantic import TypeAdapter
 
+from emu.evaluate import DetectResult, find_dataset, find_model
 from emu.evaluate.detect.decode import Decoder, detect, raw_boxes
 from emu.evaluate.detect.ssd import Ssd
+from emu.evaluate.engine import evaluate_engine
 from emu.evaluate.preprocess import Preprocess
 from tests.oracles.nms import overlap
 
@@ -178,6 +180,28 @@ def test_a_real_detector_finds_large_objects_of_all_images(name, least):
 )
 def test_decoding_by_tables_loses_few_objects(name):
     assert found_objects(name, 12, tables=True)[0] >= 21
+
+
+# AP, AP50, AP of small, medium and large objects, from the measuring data's README.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("yolox_nano", [0.3426, 0.5041, 0.1525, 0.3433, 0.5482]),
+        ("nanodet_m", [0.2914, 0.4392, 0.1199, 0.2589, 0.5260]),
+    ],
+)
+def test_opencvs_resizing_gives_the_reference_figures_of_opencv(name, expected):
+    entry = find_model(name)
+    letterbox, *others = entry.preprocess.model_dump(mode="json")["steps"]
+    steps = [{**letterbox, "filter": "opencv-bilinear"}, *others]
+    changed = entry.model_copy(update={"preprocess": Preprocess.model_validate(steps)})
+    data = find_dataset("coco_val128")
+    result = evaluate_engine("onnxruntime-optimized", changed, data)
+    assert isinstance(result, DetectResult)
+    ap = result.ap
+    found = [ap.ap, ap.ap50, ap.ap_small, ap.ap_medium, ap.ap_large]
+    assert [round(value, 4) for value in found] == expected
 
 
 def test_raw_heads_of_a_real_ssd_hold_the_detections_of_its_graph():
