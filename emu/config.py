@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from emu.errors import ConfigError, EmuError, MissingError
 
 _MAX_BYTES = 4 << 20
+_LISTED = 40
 
 
 class Config(BaseModel):
@@ -81,7 +82,10 @@ def nearest(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"; did you mean {close[0]!r}?"
-    return f"; known are {', '.join(map(repr, sorted(known)))}" if known else ""
+    if not known:
+        return ""
+    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    return f"; known are {', '.join(map(repr, sorted(known)[:_LISTED]))}{more}"
 
 
 def _explain(first: Any, schema: type[BaseModel]) -> str:  # noqa: ANN401 - pydantic's own

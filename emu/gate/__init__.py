@@ -18,6 +18,8 @@ from emu.gate.run import (
     Progress as Progress,
     run_case as run_case,
 )
+from emu.gate.select import Selection as Selection, parse_shard as parse_shard
+from emu.gate.statistics import PairedChange as PairedChange
 from emu.gate.suite import (
     Case as Case,
     Limits as Limits,

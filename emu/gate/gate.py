@@ -1,10 +1,13 @@
 """run_gate: suites measured, judged against baselines, and one exit code."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from emu.errors import ConfigError, EmuError
+from emu.evaluate import ClassifyResult
 from emu.gate.baseline import (
     Baseline,
     baseline_folder,
@@ -13,7 +16,10 @@ from emu.gate.baseline import (
     read_baseline,
     write_baseline,
 )
-from emu.gate.run import CaseResult, Progress, Shared, run_case
+from emu.gate.limits import judge_limits
+from emu.gate.run import CaseResult, DataMissingError, Progress, Shared, run_case
+from emu.gate.select import Selection, suite_files
+from emu.gate.statistics import PairedChange, paired_change
 from emu.gate.suite import Case, Suite, read_suite
 from emu.gate.verdict import (
     Judgement,
@@ -22,7 +28,6 @@ from emu.gate.verdict import (
     Verdict,
     differences,
     judge,
-    judge_limits,
 )
 
 
@@ -36,6 +41,8 @@ class CaseOutcome:
         verdicts: its judgements.
         result: what was measured; None if it could not be, or was not.
         baseline: what it was judged against, before any update; None if there is none.
+        change: samples that were judged otherwise when the baseline was made; None
+            without classes, or where the samples are others.
         changes: differences that an update wrote, `what: old -> new`.
         error: why it could not be measured.
     """
@@ -45,6 +52,7 @@ class CaseOutcome:
     verdicts: tuple[Verdict, ...]
     result: CaseResult | None = None
     baseline: Baseline | None = None
+    change: PairedChange | None = None
     changes: tuple[str, ...] = ()
     error: EmuError | None = None
 
@@ -83,31 +91,73 @@ class GateResult:
 def run_gate(
     suites: Sequence[Path],
     *,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
     update_baseline: bool = False,
     progress: Progress | None = None,
 ) -> GateResult:
-    """Measure every case of the suites and judge it against its baseline.
+    """Measure the chosen cases of the suites and judge each against its baseline.
 
-    A case that raises an EmuError is that case's verdict; the others still run. Without
-    a sound baseline a case is not measured. `update_baseline` stores what was found
-    (each case as soon as it is measured) and judges only limits.
+    A case that raises is that case's verdict; the others still run. Without a sound
+    baseline a case is not measured. `update_baseline` stores what was found (each case
+    as soon as it is measured) and judges only limits. Of a folder its suites run.
 
-    Raises an EmuError, before anything runs, if a suite cannot be read.
+    Raises an EmuError, before anything runs, if a suite cannot be read or no case is
+    chosen.
     """
     if not suites:
         raise ConfigError("no suite to run")
-    read = [(Path(path), read_suite(Path(path))) for path in suites]
-    outcomes: list[CaseOutcome] = []
+    read = [(path, read_suite(path)) for path in suite_files(list(map(Path, suites)))]
+    chosen = selection.of([(path, case) for path, suite in read for case in suite.case])
+    if not chosen:
+        raise ConfigError("no case is chosen by -k, --tag and --shard")
+    attempt = _update if update_baseline else _check
     shared = Shared()
-    for path, suite in read:
-        for case in suite.case:
-            attempt = _update if update_baseline else _check
-            try:
-                outcomes.append(attempt(path, case, progress, shared))
-            except EmuError as error:
-                outcomes.append(_failed(path, case.id, Kind.RUN, Outcome.FAILED, error))
-        outcomes += _orphans(path, suite)
+    outcomes = [
+        _as_expected(path, case, _attempted(attempt, path, case, progress, shared))
+        for path, case in chosen
+    ]
+    # Which baselines have no case is a question to whole suites.
+    if selection == Selection():
+        outcomes += [one for path, suite in read for one in _orphans(path, suite)]
     return GateResult(cases=tuple(outcomes))
+
+
+def _attempted(
+    attempt: Callable[[Path, Case, Progress | None, Shared], CaseOutcome],
+    path: Path,
+    case: Case,
+    progress: Progress | None,
+    shared: Shared,
+) -> CaseOutcome:
+    try:
+        return attempt(path, case, progress, shared)
+    except DataMissingError as error:
+        return _failed(path, case.id, Kind.DATA, Outcome.MISSING, error)
+    except EmuError as error:
+        return _failed(path, case.id, Kind.RUN, Outcome.FAILED, error)
+    except Exception as error:  # noqa: BLE001 - a crash is this case's failure
+        line = " ".join(f"{type(error).__name__}: {error}".split())
+        crash = EmuError(f"crashed: {line}", file=path, where=case.id)
+        return _failed(path, case.id, Kind.RUN, Outcome.FAILED, crash)
+
+
+def _as_expected(path: Path, case: Case, outcome: CaseOutcome) -> CaseOutcome:
+    """What failed of a case with a known failure is known; passing is its failure."""
+    reason = case.known_failure
+    if reason is None:
+        return outcome
+    verdicts = tuple(
+        replace(verdict, outcome=Outcome.KNOWN, detail=f"{verdict.detail} ({reason})")
+        if verdict.outcome.exit_code
+        else verdict
+        for verdict in outcome.verdicts
+    )
+    if verdicts == outcome.verdicts:
+        detail = f"passes, but is listed as a known failure: {reason}"
+        verdicts += _verdicts(
+            path, case.id, [(Kind.KNOWN_FAILURE, Outcome.REGRESSED, detail)]
+        )
+    return replace(outcome, verdicts=verdicts, error=None)
 
 
 def _check(
@@ -125,6 +175,7 @@ def _check(
         verdicts=_verdicts(path, case.id, judgements),
         result=result,
         baseline=stored,
+        change=_change(result, stored),
     )
 
 
@@ -153,6 +204,17 @@ def _update(
         baseline=stored,
         changes=tuple(changes),
     )
+
+
+def _change(result: CaseResult, stored: Baseline) -> PairedChange | None:
+    found = result.quantized
+    if not isinstance(found, ClassifyResult):
+        return None
+    before = np.array(" ".join(stored.predictions).split(), np.int64)
+    if len(before) != len(found.predictions):
+        return None
+    right = found.predictions == found.labels
+    return paired_change(found.ids, before == found.labels, right)
 
 
 def _accepted(file: Path) -> Baseline | None:

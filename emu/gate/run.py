@@ -1,15 +1,20 @@
 """run_case: one measurement, from a model file to figures of its integer program."""
 
+import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
-from emu.compare import LayerReport, compare_layers
-from emu.errors import ConfigError
+import numpy as np
+from jaxtyping import Bool
+
+from emu.compare import Difference, LayerReport, compare_layers
+from emu.errors import ConfigError, MissingError
 from emu.evaluate import (
     ClassifyResult,
     Dataset,
@@ -29,11 +34,12 @@ from emu.evaluate import (
     paired,
     quantize_entry,
 )
+from emu.evaluate.against import compare_against
 from emu.execute import Family
 from emu.gate.digest import BitDigest, integer_outputs
+from emu.gate.subset import Choice, Samples, choose_samples
 from emu.gate.suite import (
     Case,
-    Limits,
     case_calibration,
     case_data,
     case_file,
@@ -46,10 +52,22 @@ from emu.targets import find_target
 # Called with (case id, stage, done, all); stages are FP32, calibrate, integer, compare.
 Progress = Callable[[str, str, int, int], None]
 
+# Names of samples, and whether FP32 and the program are right.
+Rows = tuple[tuple[str, ...], Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]
+
 # From the name of a stage to what moves its bar.
 Stages = Callable[[str], Callable[[int, int], None] | None]
 
 DEFAULT_TARGET: Final = "generic-int8"
+
+# Limits that the metric of a task does not have.
+_UNFIT: Final[Mapping[Task, set[str]]] = MappingProxyType(
+    {
+        Task.CLASSIFY: {"max_drop_auc"},
+        Task.DETECT: {"max_drop_auc"},
+        Task.RECONSTRUCT: {"max_drop_points", "not_worse_alpha"},
+    }
+)
 
 _PACKAGES: Final = ("emu", "jax", "numpy", "onnxruntime")
 
@@ -64,6 +82,7 @@ class CaseResult:
         target: that the program is for; None for one that needs none.
         fp32, quantized: of the float model and of the integer program.
         layers: every layer against golden FP32, cumulative and isolated.
+        against: engine -> what a limit on LSBs compares with it, tensor by tensor.
         (`calibration`, `fp32` and `layers` are None for a model that is quantized
         already.)
         digest: sha256 of the integer outputs over the first 64 rows.
@@ -81,6 +100,17 @@ class CaseResult:
     digest: str
     versions: dict[str, str]
     seconds: float
+    against: Mapping[str, tuple[Difference, ...]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> Rows | None:
+        """Names, and whether FP32 and the program are right; None without classes."""
+        fp32, quantized = self.fp32, self.quantized
+        if isinstance(fp32, ClassifyResult) and isinstance(quantized, ClassifyResult):
+            labels = fp32.labels
+            right = (fp32.predictions == labels, quantized.predictions == labels)
+            return quantized.ids, *right
+        return None
 
     @property
     def pairs(self) -> Pairs | None:
@@ -92,14 +122,27 @@ class CaseResult:
 
     @property
     def identity(self) -> dict[str, str | None]:
-        """What was asked for: model, data, calibration, target, recipe."""
+        """What was asked for: model, data, calibration, target, recipe, samples."""
+        chosen = self.case.samples
+        part = {} if chosen is None else {"samples": _said(chosen)}
         return {
+            **part,
             "model": self.case.model,
             "data": self.data,
             "calibration": self.calibration,
             "target": self.target,
             "recipe": self.case.recipe,
         }
+
+
+def _said(samples: Samples) -> str:
+    """A part of the data as a suite says it, as JSON."""
+    said = samples.model_dump() if isinstance(samples, Choice) else samples
+    return json.dumps(said)
+
+
+class DataMissingError(MissingError):
+    """The data that a case evaluates is not there."""
 
 
 class Shared:
@@ -128,7 +171,14 @@ def run_case(
     start = time.monotonic()
     entry, graph = open_model(case_model(suite, case))
     _require_limits_fit(suite, case, entry)
-    dataset = find_dataset(case_data(suite, case, entry))
+    try:
+        dataset = find_dataset(case_data(suite, case, entry))
+    except MissingError as error:
+        raise DataMissingError(
+            error.message, file=error.file, where=error.where
+        ) from error
+    if case.samples is not None:
+        dataset = choose_samples(dataset, case.samples)
     measure = _measure_float if kind_of(graph) is Kind.FLOAT else _measure_quantized
     tell = _stages(case, progress)
     found = measure(suite, case, entry, graph, dataset, tell, shared or Shared())
@@ -141,6 +191,7 @@ def run_case(
         quantized=found.quantized,
         layers=found.layers,
         digest=found.digest,
+        against=found.against,
         versions={package: metadata.version(package) for package in _PACKAGES},
         seconds=time.monotonic() - start,
     )
@@ -156,6 +207,7 @@ class _Measured:
     calibration: str | None = None
     fp32: EvalResult | None = None
     layers: LayerReport | None = None
+    against: Mapping[str, tuple[Difference, ...]] = field(default_factory=dict)
 
 
 def _measure_float(
@@ -168,6 +220,12 @@ def _measure_float(
     shared: Shared,
 ) -> _Measured:
     """A float model and the program that is made of it."""
+    if case.limits.max_lsb is not None:
+        raise ConfigError(
+            "max_lsb means nothing for a float model: no engine has its integers",
+            file=suite,
+            where=f"{case.id}: limits",
+        )
     file = open_recipe(case_file(suite, case.recipe) if case.recipe else None)
     target = find_target(case_file(suite, case.target or DEFAULT_TARGET))
     calibration = case_calibration(suite, case, entry)
@@ -207,7 +265,7 @@ def _measure_quantized(
     foreign = {
         "calibration": case.calibration,
         "recipe": case.recipe,
-        "limits": None if case.limits == Limits() else case.limits,
+        "limits": case.limits if case.limits.stated - {"max_lsb"} else None,
         "target": None if stated else case.target,
     }
     for key, value in foreign.items():
@@ -225,7 +283,18 @@ def _measure_quantized(
     quantized, digest = _evaluate_bits(
         graph, entry, dataset, size, tell("integer"), shared.family
     )
-    return _Measured(target=target, quantized=quantized, digest=digest)
+    against = {
+        engine: compare_against(
+            graph,
+            entry,
+            engine,
+            data=case_data(suite, case, entry),
+            samples=case.compare_samples,
+            batch_size=size,
+        )[0].deciding
+        for engine in case.limits.max_lsb or ()
+    }
+    return _Measured(target=target, quantized=quantized, digest=digest, against=against)
 
 
 def _evaluate_bits(
@@ -284,15 +353,10 @@ def _stages(case: Case, progress: Progress | None) -> Stages:
 
 
 def _require_limits_fit(suite: Path, case: Case, entry: ModelEntry) -> None:
-    unfit = {
-        Task.CLASSIFY: ("max_drop_auc", case.limits.max_drop_auc),
-        Task.DETECT: ("max_drop_auc", case.limits.max_drop_auc),
-        Task.RECONSTRUCT: ("max_drop_points", case.limits.max_drop_points),
-    }
-    key, limit = unfit[entry.task]
-    if limit is not None:
+    unfit = case.limits.stated & _UNFIT[entry.task]
+    if unfit:
         raise ConfigError(
-            f"{key} means nothing for a model of task {entry.task.value!r}",
+            f"{min(unfit)} means nothing for a model of task {entry.task.value!r}",
             file=suite,
             where=f"{case.id}: limits",
         )

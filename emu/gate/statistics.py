@@ -61,8 +61,8 @@ def paired_change(
     won = np.flatnonzero(right_after & ~right_before)
     return PairedChange(
         samples=len(ids),
-        newly_wrong=tuple(ids[i] for i in lost),
-        newly_right=tuple(ids[i] for i in won),
+        newly_wrong=tuple(ids[int(i)] for i in lost),
+        newly_right=tuple(ids[int(i)] for i in won),
         p_value=mcnemar(len(lost), len(won)),
     )
 

@@ -33,27 +33,57 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, field_validator
 
-from emu.compare import Mode
-from emu.config import Config, read_toml, validate
+from emu.compare import ENGINES, Mode
+from emu.config import Config, nearest, read_toml, validate
 from emu.errors import ConfigError
 from emu.evaluate import ModelEntry, find_model
 from emu.evaluate.entries import MODEL_SUFFIXES
 from emu.evaluate.selection import split_reference
+from emu.gate.subset import Samples
 
 _PATH_SUFFIXES: Final = (".toml", ".npz", *sorted(MODEL_SUFFIXES))
+_CASES: Final = re.compile(r"^\s*(\[\[\s*case\s*\]\]|case\s*=)", re.MULTILINE)
 _ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}")
+
+
+Decibels = Annotated[float, Field(ge=-400, le=400)]
 
 
 class Limits(Config):
     """What quantization may cost, whatever the baseline says.
 
     Fields:
-        max_drop_points: most points of Top-1, or of 100 times mAP, below FP32; may be negative.
+        max_drop_points: most points of Top-1, or of 100 times mAP, below FP32; may be
+            negative.
         max_drop_auc: most that the area under the ROC curve may lose, 0 to 1.
+        max_drop_percent: most that the metric may lose, in percent of FP32's.
+        not_worse_alpha: Top-1 or mAP may lose no more than chance explains at this
+            level (0 to 1), sample by sample against FP32.
+        min_sqnr_db: least SQNR of every layer alone (in the network, where that alone
+            is compared); or of layers by patterns of their names: {"conv*" = 30}.
+        max_lsb: engine -> most steps that any integer may be off from it. For files
+            that are quantized already, and their only limit.
     """
 
     max_drop_points: Annotated[float, Field(ge=-100, le=100)] | None = None
     max_drop_auc: Annotated[float, Field(ge=-1, le=1)] | None = None
+    max_drop_percent: Annotated[float, Field(ge=-100, le=100)] | None = None
+    not_worse_alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
+    min_sqnr_db: Decibels | dict[str, Decibels] | None = None
+    max_lsb: dict[str, Annotated[int, Field(ge=0)]] | None = None
+
+    @property
+    def stated(self) -> set[str]:
+        """The names of those that are set."""
+        return {name for name, value in self if value is not None}
+
+    @field_validator("max_lsb")
+    @classmethod
+    def _names_engines(cls, limits: dict[str, int] | None) -> dict[str, int] | None:
+        for name in limits or ():
+            if name not in ENGINES:
+                raise ValueError(f"no engine {name!r}{nearest(name, list(ENGINES))}")
+        return limits
 
 
 class Case(Config):
@@ -70,9 +100,13 @@ class Case(Config):
         compare_samples: rows that the per-layer table is made of.
         compare: what layers are fed with, by default both ways.
         limits: what quantization may cost.
+        samples: the part of the data that is evaluated: the first so many, a choice
+            ({ choose = 64, seed = 7 }), or a list of names.
+        tags: words by which runs choose cases.
+        known_failure: why the case is expected to fail; then it fails by passing.
 
     A model that is quantized already has no FP32 beside it: it takes no calibration,
-    recipe or limits.
+    recipe or limit but `max_lsb`.
     """
 
     id: str
@@ -85,6 +119,9 @@ class Case(Config):
     compare_samples: Annotated[int, Field(ge=1, le=100_000)] = 64
     compare: Annotated[tuple[Mode, ...], Field(min_length=1)] = tuple(Mode)
     limits: Limits = Limits()
+    samples: Samples | None = None
+    tags: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    known_failure: Annotated[str, Field(min_length=1)] | None = None
 
     @field_validator("id")
     @classmethod
@@ -149,6 +186,15 @@ def read_suite(path: Path) -> Suite:
             )
         seen.add(case.id)
     return suite
+
+
+def is_suite(path: Path) -> bool:
+    """Whether a TOML file has cases, sound or not: those of entries and recipes have none."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return bool(_CASES.search(text))
 
 
 def case_model(suite: Path, case: Case) -> ModelEntry:

@@ -7,9 +7,8 @@ from fractions import Fraction
 from itertools import chain
 from typing import Final
 
-from emu.evaluate import MILLION, Task
+from emu.evaluate import MILLION
 from emu.gate.baseline import Baseline, LayerFigures
-from emu.gate.run import CaseResult
 
 BAND_DB: Final = 0.5
 _NAMED: Final = 3
@@ -24,8 +23,11 @@ class Kind(Enum):
     ACCURACY: the counts of the integer program.
     LAYER: the SQNR of each layer, in both modes, within 0.5 dB.
     BIT: the digest of the integer outputs, and every sample's prediction.
-    LIMIT: the loss against FP32.
+    LIMIT: the loss against FP32, and what else people limit.
+    SAMPLES: whether the data has as many samples as the baseline.
+    KNOWN_FAILURE: whether a case that is expected to fail does.
     BASELINE: whether there is a sound baseline for each case, a case for each one.
+    DATA: whether there is the data.
     RUN: whether the case could be measured.
     """
 
@@ -33,7 +35,10 @@ class Kind(Enum):
     LAYER = "layer"
     BIT = "bit"
     LIMIT = "limit"
+    SAMPLES = "samples"
+    KNOWN_FAILURE = "known_failure"
     BASELINE = "baseline"
+    DATA = "data"
     RUN = "run"
 
 
@@ -41,11 +46,13 @@ class Outcome(Enum):
     """How it was judged.
 
     ACCEPTED: differed from the baseline, which was updated. HOLDS: within the limit.
-    MISSING: no baseline. FAILED: could not be measured.
+    KNOWN: failed, as the suite says it would. MISSING: no baseline, no data, or fewer
+    samples than there were. FAILED: could not be measured.
     """
 
     EQUAL = "equal"
     HOLDS = "holds"
+    KNOWN = "known"
     ACCEPTED = "accepted"
     IMPROVED = "improved"
     REGRESSED = "regressed"
@@ -85,32 +92,19 @@ Judgement = tuple[Kind, Outcome, str]
 
 
 def judge(found: Baseline, stored: Baseline) -> list[Judgement]:
-    """Compare what was found with what was stored: accuracy, layers if any, bits."""
+    """Compare what was found with what was stored: accuracy, layers if any, bits.
+
+    If samples are gone, that comes first.
+    """
     layers = found.layers or stored.layers
+    n, before = found.quantized.get("n", 0), stored.quantized.get("n", 0)
+    fewer = f"found {n} samples, the baseline has {before}"
     return [
+        *([(Kind.SAMPLES, Outcome.MISSING, fewer)] if n < before else []),
         (Kind.ACCURACY, *_accuracy(found, stored)),
         *([(Kind.LAYER, *_layers(found, stored))] if layers else []),
         (Kind.BIT, *_bits(found, stored)),
     ]
-
-
-def judge_limits(result: CaseResult) -> list[Judgement]:
-    """Compare the loss against FP32 with the limits that the case sets."""
-    fp32, quantized, limits = result.fp32, result.quantized, result.case.limits
-    if fp32 is None:
-        return []
-    drop = fp32.exact - quantized.exact
-    if fp32.task is Task.RECONSTRUCT:
-        limit, unit = limits.max_drop_auc, f"of {fp32.metric}"
-    else:
-        drop *= 100
-        limit, unit = limits.max_drop_points, f"points of {fp32.metric}"
-    if limit is None:
-        return []
-    outcome = Outcome.HOLDS if drop <= Fraction(str(limit)) else Outcome.REGRESSED
-    side = "above" if drop < 0 else "below"
-    detail = f"{abs(float(drop)):.4g} {unit} {side} FP32, limit {limit:g} below"
-    return [(Kind.LIMIT, outcome, detail)]
 
 
 def differences(found: Baseline, stored: Baseline | None) -> list[str]:

@@ -26,10 +26,13 @@ from emu.report.methods import by_method, method_table
 WIDTH: Final = 100
 _NAME: Final = 24
 _LEVEL: Final = 14
+# Samples that are named of those that changed.
+_SAMPLES: Final = 5
 _COLORS: Final[Mapping[Outcome, str]] = MappingProxyType(
     {
         Outcome.EQUAL: "green",
         Outcome.HOLDS: "green",
+        Outcome.KNOWN: "yellow",
         Outcome.ACCEPTED: "yellow",
         Outcome.IMPROVED: "yellow",
         Outcome.REGRESSED: "red",
@@ -174,9 +177,32 @@ def gate_report(result: GateResult, *, limit: int | None = 12) -> RenderableType
         parts += [method_table(key, results), ""]
     if measured:
         parts += [accuracy_table(measured), ""]
+    parts += [line for case in result.cases for line in change_lines(case)]
     if result.changes:
         parts += [Text("accepted as the new baseline:"), *map(Text, result.changes), ""]
     return Group(*parts, verdict_table(result.verdicts), _summary(result))
+
+
+def change_lines(case: CaseOutcome) -> list[RenderableType]:
+    """Which samples a case loses and wins beside its baseline, and how likely that is."""
+    change = case.change
+    if change is None or not (change.newly_wrong or change.newly_right):
+        return []
+    first = f"{case.case}: {change.points:+.2f} points beside the baseline"
+    lines = [f"{first}, p {change.p_value:.3g} (exact McNemar)"]
+    for what, names in (
+        ("newly wrong", change.newly_wrong),
+        ("newly right", change.newly_right),
+    ):
+        more = f", {len(names) - _SAMPLES} more" if len(names) > _SAMPLES else ""
+        if names:
+            listed = ", ".join(names[:_SAMPLES])
+            lines.append(f"  {len(names)} {what}: {listed}{more}")
+    lines.append(
+        f"  {change.samples} samples tell a drop from chance from "
+        f"{change.resolvable_points:.2f} points on (5 %)"
+    )
+    return [*map(Text, lines), ""]
 
 
 def _summary(result: GateResult) -> Text:

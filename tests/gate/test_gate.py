@@ -3,12 +3,14 @@
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from emu.errors import ConfigError, DataError
 from emu.gate import (
     Kind,
     Outcome,
+    Selection,
     baseline_path,
     read_baseline,
     run_gate,
@@ -170,3 +172,89 @@ def test_verdicts_have_stable_names(suite):
         "verdict",
         "detail",
     ], text
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_known_failure_fails_by_passing(suite):
+    run_gate([suite], update_baseline=True)
+    reason = 'known_failure = "conv is too narrow"\n'
+    suite.write_text(suite.read_text().replace("limits", reason + "limits"))
+    result = run_gate([suite])
+    assert result.exit_code == 1
+    assert outcomes(result)[Kind.KNOWN_FAILURE] is Outcome.REGRESSED
+    path = baseline_path(suite, "tiny")
+    stored = read_baseline(path)
+    write_baseline(path, stored.model_copy(update={"digest": "0" * 64}))
+    known = run_gate([suite])
+    assert known.exit_code == 0
+    assert outcomes(known)[Kind.BIT] is Outcome.KNOWN
+    detail = next(v.detail for v in known.verdicts if v.kind is Kind.BIT)
+    assert detail.endswith("(conv is too narrow)")
+
+
+@pytest.mark.usefixtures("instant")
+def test_samples_that_are_gone_have_a_verdict_of_their_own(suite):
+    run_gate([suite], update_baseline=True)
+    path = baseline_path(suite, "tiny")
+    stored = read_baseline(path)
+    counts = {**stored.quantized, "n": stored.quantized["n"] + 10}
+    write_baseline(path, stored.model_copy(update={"quantized": counts}))
+    result = run_gate([suite])
+    assert outcomes(result)[Kind.SAMPLES] is Outcome.MISSING
+    assert result.verdicts[0].detail == "found 70 samples, the baseline has 80"
+    assert result.exit_code == 2
+
+
+def test_data_that_is_gone_has_a_verdict_of_its_own(suite, measured, monkeypatch):
+    monkeypatch.setattr("emu.gate.gate.run_case", lambda *_: measured)
+    run_gate([suite], update_baseline=True)
+    monkeypatch.undo()
+    (suite.parent / "data.npz").unlink()
+    result = run_gate([suite])
+    assert outcomes(result) == {Kind.DATA: Outcome.MISSING}
+    assert "data.npz" in result.verdicts[0].detail
+
+
+def test_a_crash_is_the_failure_of_its_case_alone(suite, monkeypatch, measured):
+    suite.write_text(suite.read_text() + SECOND)
+
+    def crash(path, case, *_):
+        if case.id == "tiny":
+            raise ZeroDivisionError("a\nbug")
+        return measured
+
+    monkeypatch.setattr("emu.gate.gate.run_case", crash)
+    result = run_gate([suite], update_baseline=True)
+    first, second = result.cases
+    assert first.verdicts[0].kind is Kind.RUN
+    assert "crashed: ZeroDivisionError: a bug" in first.verdicts[0].detail
+    assert second.result is measured
+    assert result.exit_code == 2
+
+
+@pytest.mark.usefixtures("instant")
+def test_changed_samples_are_named(suite, measured):
+    run_gate([suite], update_baseline=True)
+    path = baseline_path(suite, "tiny")
+    stored = read_baseline(path)
+    classes = " ".join(stored.predictions).split()
+    right = int(
+        np.flatnonzero(measured.quantized.predictions == measured.quantized.labels)[0]
+    )
+    classes[right] = str((int(classes[right]) + 1) % 6)
+    write_baseline(path, stored.model_copy(update={"predictions": tuple(classes)}))
+    change = run_gate([suite]).cases[0].change
+    assert change.newly_right == (measured.quantized.ids[right],)
+    assert change.newly_wrong == ()
+    assert change.p_value == 1.0
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_chosen_case_runs_alone_and_no_baseline_is_an_orphan(suite):
+    suite.write_text(suite.read_text() + SECOND)
+    run_gate([suite.parent], update_baseline=True)
+    result = run_gate([suite.parent], selection=Selection(expression="second"))
+    assert [case.case for case in result.cases] == ["second"]
+    assert result.exit_code == 0
+    with pytest.raises(ConfigError, match="no case is chosen"):
+        run_gate([suite], selection=Selection(tags=("nightly",)))

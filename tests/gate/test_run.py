@@ -15,8 +15,9 @@ from emu.gate import (
     read_suite,
     run_case,
 )
+from emu.gate.limits import judge_limits
 from emu.gate.run import Shared
-from emu.gate.verdict import judge, judge_limits
+from emu.gate.verdict import judge
 from tests.quantized import tiny_tflite
 
 

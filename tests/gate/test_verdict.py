@@ -8,7 +8,8 @@ import pytest
 
 from emu.evaluate import AucCounts, ReconstructResult
 from emu.gate import Baseline, Kind, Limits, Outcome, baseline_of
-from emu.gate.verdict import BAND_DB, differences, judge, judge_limits
+from emu.gate.limits import judge_limits
+from emu.gate.verdict import BAND_DB, differences, judge
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from emu.evaluate.detect.coco_ap import match_detections
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """AP after less AP before, in shares of 1, and where 95 % of resamples lie."""
+    """AP after less AP before, in shares of 1, and where most resamples lie."""
 
     low: float
     high: float
@@ -33,6 +33,7 @@ def bootstrap_difference(
     *,
     resamples: int = 200,
     seed: int = 0,
+    alpha: float = 0.05,
 ) -> Interval:
     """Draw as many images as there are, again and again, and compare both runs on them.
 
@@ -45,6 +46,7 @@ def bootstrap_difference(
         after: what the other run detects in the same images.
         resamples: how often images are drawn, >= 1.
         seed: of the draws; equal seeds draw equal images.
+        alpha: the share of resamples outside of the interval, half of it on each side.
 
     Raises:
         DataError: objects and detections do not fit together; there are no objects;
@@ -69,7 +71,7 @@ def bootstrap_difference(
     ]
     if not differences:
         raise DataError(f"none of {resamples} draws of images holds objects")
-    low, high = np.quantile(differences, [0.025, 0.975])
+    low, high = np.quantile(differences, [alpha / 2, 1 - alpha / 2])
     return Interval(
         low=float(low),
         high=float(high),
