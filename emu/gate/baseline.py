@@ -17,6 +17,7 @@ from emu.config import Config, validate
 from emu.errors import ConfigError, MissingError
 from emu.evaluate import Detections, DetectResult, ReconstructResult
 from emu.gate.run import CaseResult
+from emu.gate.tensors import KeptTensor
 from emu.graph import write_atomically
 from emu.jsondata import strict_json
 
@@ -57,6 +58,7 @@ class Baseline(Config):
             image to a line: how many, their digest, and the best ten.
         layers: mode -> rows in execution order.
         digest: of the integer outputs over the first 64 rows.
+        tensors: some integers of every layer, to tell where bits first differ.
         versions: for information only.
     """
 
@@ -68,6 +70,7 @@ class Baseline(Config):
     layers: dict[str, tuple[LayerFigures, ...]]
     digest: str
     versions: dict[str, str]
+    tensors: tuple[KeptTensor, ...] = ()
 
 
 def baseline_folder(suite: Path) -> Path:
@@ -97,6 +100,7 @@ def baseline_of(result: CaseResult) -> Baseline:
         },
         digest=result.digest,
         versions=result.versions,
+        tensors=result.tensors,
     )
 
 

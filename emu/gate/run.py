@@ -36,7 +36,7 @@ from emu.evaluate import (
 )
 from emu.evaluate.against import compare_against
 from emu.execute import Family
-from emu.gate.digest import BitDigest, integer_outputs
+from emu.gate.digest import BIT_SAMPLES, BitDigest, integer_outputs
 from emu.gate.subset import Choice, Samples, choose_samples
 from emu.gate.suite import (
     Case,
@@ -45,6 +45,7 @@ from emu.gate.suite import (
     case_file,
     case_model,
 )
+from emu.gate.tensors import KeptTensor, keep_tensors
 from emu.graph import Graph
 from emu.quantize import open_recipe
 from emu.targets import find_target
@@ -82,6 +83,7 @@ class CaseResult:
         target: that the program is for; None for one that needs none.
         fp32, quantized: of the float model and of the integer program.
         layers: every layer against golden FP32, cumulative and isolated.
+        tensors: some integers of every layer; none where the digest was known.
         against: engine -> what a limit on LSBs compares with it, tensor by tensor.
         (`calibration`, `fp32` and `layers` are None for a model that is quantized
         already.)
@@ -100,6 +102,7 @@ class CaseResult:
     digest: str
     versions: dict[str, str]
     seconds: float
+    tensors: tuple[KeptTensor, ...] = ()
     against: Mapping[str, tuple[Difference, ...]] = field(default_factory=dict)
 
     @property
@@ -162,8 +165,11 @@ def run_case(
     case: Case,
     progress: Progress | None = None,
     shared: Shared | None = None,
+    known_digest: str | None = None,
 ) -> CaseResult:
     """Measure a case of the suite at `suite`; `shared` is that of other cases.
+
+    Unless the outputs have the `known_digest`, some integers of every layer are kept.
 
     Raises an EmuError for whatever cannot be found, read or run, and if a sample is
     both calibrated on and evaluated.
@@ -181,7 +187,17 @@ def run_case(
         dataset = choose_samples(dataset, case.samples)
     measure = _measure_float if kind_of(graph) is Kind.FLOAT else _measure_quantized
     tell = _stages(case, progress)
-    found = measure(suite, case, entry, graph, dataset, tell, shared or Shared())
+    shared = shared or Shared()
+    found = measure(suite, case, entry, graph, dataset, tell, shared)
+    tensors: tuple[KeptTensor, ...] = ()
+    if found.digest != known_digest:
+        rows = min(BIT_SAMPLES, len(dataset))
+        tensors = keep_tensors(
+            found.program,
+            lambda size: first_rows(model_inputs(dataset, entry, size), rows),
+            rows,
+            shared.family,
+        )
     return CaseResult(
         case=case,
         data=case.data or entry.data or "",
@@ -191,6 +207,7 @@ def run_case(
         quantized=found.quantized,
         layers=found.layers,
         digest=found.digest,
+        tensors=tensors,
         against=found.against,
         versions={package: metadata.version(package) for package in _PACKAGES},
         seconds=time.monotonic() - start,
@@ -204,6 +221,7 @@ class _Measured:
     target: str | None
     quantized: EvalResult
     digest: str
+    program: Graph
     calibration: str | None = None
     fp32: EvalResult | None = None
     layers: LayerReport | None = None
@@ -247,6 +265,7 @@ def _measure_float(
         fp32=shared.fp32[key],
         quantized=quantized,
         digest=digest,
+        program=integer,
         layers=_compare(integer, entry, dataset, case, tell("compare"), shared.family),
     )
 
@@ -294,7 +313,13 @@ def _measure_quantized(
         )[0].deciding
         for engine in case.limits.max_lsb or ()
     }
-    return _Measured(target=target, quantized=quantized, digest=digest, against=against)
+    return _Measured(
+        target=target,
+        quantized=quantized,
+        digest=digest,
+        program=graph,
+        against=against,
+    )
 
 
 def _evaluate_bits(

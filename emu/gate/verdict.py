@@ -9,6 +9,7 @@ from typing import Final
 
 from emu.evaluate import MILLION
 from emu.gate.baseline import Baseline, LayerFigures
+from emu.gate.tensors import first_divergence
 
 BAND_DB: Final = 0.5
 _NAMED: Final = 3
@@ -126,6 +127,9 @@ def differences(found: Baseline, stored: Baseline | None) -> list[str]:
         for name in dict.fromkeys(chain(old, new)):
             lines += _layer_lines(f"{mode} {name}", old.get(name), new.get(name))
     lines += _changed("digest", {"bits": stored.digest}, {"bits": found.digest})
+    if found.tensors != stored.tensors:
+        where = first_divergence(found.tensors, stored.tensors)
+        lines.append(f"tensors: {where or f'kept of {len(found.tensors)} layers'}")
     return lines + _changed("version", stored.versions, found.versions)
 
 
@@ -176,6 +180,8 @@ def _bits(found: Baseline, stored: Baseline) -> tuple[Outcome, str]:
     parts = []
     if found.digest != stored.digest:
         parts.append(f"digest {stored.digest[:12]} -> {found.digest[:12]}")
+        where = first_divergence(found.tensors, stored.tensors)
+        parts += [where] if where else []
     changed = _changed_predictions(found, stored)
     if changed:
         parts.append(changed)

@@ -132,13 +132,15 @@ def quantize_graph(
     provenance: Mapping[str, object] | None = None,
     *,
     factors: Factors = NO_FACTORS,
+    uniform: bool = False,
 ) -> Graph:
     """The integer Graph that `target` runs for a float Graph.
 
     `calibration` holds the range of every float tensor and the mean sample of those
     that bias corrections need. Graph inputs and outputs stay float and keep their
     names. `provenance` is added to the float graph's own. What `factors` states
-    needs no range. Raises ConfigError for a recipe that does not fit the model,
+    needs no range. `uniform` programs have one structure whatever the ranges are:
+    with clamps that do nothing. Raises ConfigError for a recipe that does not fit the model,
     UnsupportedError for layers that can run neither way.
     """
     check_recipe(recipe, graph)
@@ -153,15 +155,17 @@ def quantize_graph(
             f"{target.name!r}; exclude it to run it in float",
             where=node.name,
         )
-    state = lower(graph, source, target)
+    state = lower(graph, source, target, uniform=uniform)
     outputs = tuple(state.real(name) for name in graph.outputs)
     record = {WEIGHT_SCALES: state.weight_scales, **(provenance or {})}
     return verify(state.builder.build(outputs, {**graph.provenance, **record}))
 
 
-def lower(graph: Graph, source: Source, target: Target) -> Lowering:
+def lower(
+    graph: Graph, source: Source, target: Target, *, uniform: bool = False
+) -> Lowering:
     """Every layer of a float Graph, on integers where source and target say so."""
-    state = Lowering(graph, source, target)
+    state = Lowering(graph, source, target, uniform=uniform)
     done: set[str] = set()
     for name in graph.inputs:
         _through_integers(state, name, name)

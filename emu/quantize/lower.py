@@ -38,10 +38,16 @@ _TO_SINGLE: Final = FloatCast(dtype=FloatType.FLOAT32)
 class Lowering:
     """The state of one lowering: the graph so far, and where each tensor is."""
 
-    def __init__(self, graph: Graph, source: Source, target: Target) -> None:
-        """Prepare; the graph inputs exist as reals, or as integers if so stated."""
+    def __init__(
+        self, graph: Graph, source: Source, target: Target, *, uniform: bool = False
+    ) -> None:
+        """Prepare; the graph inputs exist as reals, or as integers if so stated.
+
+        `uniform`: fused activations clamp also where their format does it for them.
+        """
         self.graph = graph
         self.source = source
+        self.uniform = uniform
         self.narrow = self.wide = self.target = target
         if target.operators.wide:
             self.wide = find_target(target.operators.wide)
@@ -299,7 +305,8 @@ class Lowering:
         ends = np.clip([low, high], -1e30, 1e30)
         rounding = self.target.kernels.limit_rounding
         first, last = map(int, to_integers(ends, form.qparams, form.format, rounding))
-        if (first, last) == (form.format.min, form.format.max):
+        implied = (first, last) == (form.format.min, form.format.max)
+        if implied and not self.uniform:
             return None
         return first, last
 

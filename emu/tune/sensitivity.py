@@ -135,9 +135,16 @@ def _methods_of_layers(
 ) -> Steps[tuple[Trial, Recipe]]:
     """Another method for each of the worst layers; what wins something stays."""
     best, recipe = start
-    for name in ranking["name"][:_ALONE]:
-        names = search.bench.around(name)
-        for label, change in (("min-max", {"method": "minmax"}), *_METHODS):
+    changes = (("min-max", {"method": "minmax"}), *_METHODS)
+    worst = {name: search.bench.around(name) for name in ranking["name"][:_ALONE]}
+    # One pass over the calibration data serves whatever these layers try.
+    search.bench.prepare(
+        _layers_with(recipe, names, change)
+        for names in worst.values()
+        for _, change in changes
+    )
+    for name, names in worst.items():
+        for label, change in changes:
             tried = _layers_with(recipe, names, change)
             trial = yield Proposal(step="layer", label=f"{name}: {label}", recipe=tried)
             if trial.score > best.score:

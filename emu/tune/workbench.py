@@ -144,13 +144,16 @@ class Workbench:
 
     def measure(self, recipe: Recipe) -> Measured:
         """Quantize and evaluate on all of the data."""
-        program = self.program(recipe)
+        program = self.program(recipe, uniform=True)
         result = self._evaluate(program, self._family)
         shares = _shares(program, self.target)
         return Measured(counts=result.counts(), score=result.score, **shares)
 
-    def program(self, recipe: Recipe) -> Graph:
-        """The integer program of a recipe, as `quantize_model` makes it."""
+    def program(self, recipe: Recipe, *, uniform: bool = False) -> Graph:
+        """The integer program of a recipe, as `quantize_model` makes it.
+
+        A `uniform` one computes the same with one structure whatever the ranges are.
+        """
         check_recipe(recipe, self.floats)
         graph = self._graph(recipe)
         statistics = self._collected(recipe)
@@ -165,7 +168,9 @@ class Workbench:
             "recipe": recipe_json(recipe),
             **self._about,
         }
-        return quantize_graph(graph, calibration, recipe, self.target, record)
+        return quantize_graph(
+            graph, calibration, recipe, self.target, record, uniform=uniform
+        )
 
     def rank(self, recipe: Recipe) -> pd.DataFrame:
         """Every layer alone on golden inputs: columns name, op, sqnr_db, cosine."""

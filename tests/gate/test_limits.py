@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emu.compare import Difference, Mode
+from emu.evaluate import ClassifyResult
 from emu.gate import CaseResult, Kind, Limits, Outcome
 from emu.gate.limits import judge_limits
 
@@ -18,6 +19,7 @@ def with_limits(result: CaseResult, **limits) -> CaseResult:
 def losing(result: CaseResult, lost: int, won: int = 0, wrong: int = 0) -> CaseResult:
     """FP32 has all but `wrong + won` right; the program loses and wins so many."""
     fp32 = result.fp32
+    assert isinstance(fp32, ClassifyResult)
     labels = fp32.labels
     row = np.arange(len(labels))
     before = np.where(row < wrong + won, labels + 1, labels)

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from emu.calibrate import Calibration, calibrate
+from emu.calibrate import Calibration, Range, calibrate
 from emu.errors import ConfigError, UnsupportedError
 from emu.execute import Program
 from emu.fixedpoint import Accumulator, Overflow, RescaleScheme
-from emu.graph import GraphBuilder, Tensor
+from emu.graph import GraphBuilder, Tensor, structure
 from emu.ops import (
     BatchNormalization,
     Clamp,
+    Clip,
     Conv,
     Conv2d,
     Dequantize,
@@ -144,3 +145,38 @@ def test_a_layer_without_integer_form_is_named():
 def test_a_tensor_without_range_is_named():
     with pytest.raises(ConfigError, match="no range for tensor 'first"):
         quantize_graph(two_convs(), Calibration(ranges={}), Recipe(), TARGET)
+
+
+@pytest.mark.parametrize("largest", [3.0, 6.0])
+def test_uniform_programs_have_one_structure_and_the_same_integers(largest):
+    """Where the range ends at the limit of the activation the format clamps already."""
+    builder = GraphBuilder("relu6")
+    x = builder.input("x", Tensor(shape=(None, 4, 4, 2)))
+    weights = np.random.default_rng(0).normal(size=(3, 3, 2, 3)).astype(np.float32)
+    linear = builder.add(
+        Conv(padding=((1, 1), (1, 1))), (x, builder.constant("w", weights)), "linear"
+    )
+    graph = builder.build((builder.add(Clip(low=0.0, high=6.0), (linear,), "y"),))
+    plan = Recipe()
+    ranges = {"x": Range(low=-1.0, high=1.0), "y": Range(low=0.0, high=largest)}
+    calibration = Calibration(ranges=ranges)
+    plain, uniform = (
+        quantize_graph(graph, calibration, plan, TARGET, uniform=uniform)
+        for uniform in (False, True)
+    )
+    clamps = [
+        sum(isinstance(node.op, Clamp) for node in found.nodes)
+        for found in (plain, uniform)
+    ]
+    assert clamps == [0, 1]
+    values = np.random.default_rng(1).uniform(-1, 1, (8, 4, 4, 2)).astype(np.float32)
+    got, want = (Program(found, 8)(values)["y"] for found in (uniform, plain))
+    np.testing.assert_array_equal(got, want, strict=True)
+    other = quantize_graph(
+        graph,
+        Calibration(ranges={**ranges, "y": Range(low=0.0, high=8.0)}),
+        plan,
+        TARGET,
+        uniform=True,
+    )
+    assert structure(other) == structure(uniform)
