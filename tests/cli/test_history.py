@@ -1,5 +1,9 @@
 """emu gate writes a history; emu history and emu diff read it."""
 
+import json
+from importlib import resources
+
+import jsonschema
 import pytest
 
 
@@ -64,3 +68,27 @@ def test_a_history_of_others_is_refused_before_anything_runs(refused, suite, tmp
     line, _ = refused("gate", suite, "--history", file)
     assert "file is not a database" in line
     assert file.read_text() == "notes " * 100
+
+
+def test_what_the_gate_prints_fits_its_published_schema(emu, suite, tmp_path):
+    text = resources.files("emu.report").joinpath("gate.schema.json").read_text()
+    validator = jsonschema.Draft202012Validator(json.loads(text))
+    runs = [emu("gate", suite, *more, "--json") for more in ([], ["--update-baseline"])]
+    suite.write_text("[[case]]\nid = 1\n")
+    runs.append(emu("gate", suite, "--json"))
+    assert [run.code for run in runs] == [2, 0, 2]
+    for run in runs:
+        validator.validate(run.json)
+
+
+def test_junit_and_github_get_what_the_terminal_gets(emu, suite, tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    found = emu("gate", suite, "--junit", "out/junit.xml")
+    assert found.code == 2
+    assert "::error title=suite/tiny baseline::missing: " in found.out
+    assert '<error type="missing"' in (tmp_path / "out" / "junit.xml").read_text()
+    assert "emu gate: could not be judged" in (tmp_path / "summary.md").read_text()
+    quiet = emu("gate", suite, "--json")
+    assert quiet.json["exit_code"] == 2
+    assert quiet.err.startswith("::error title=suite/tiny baseline::")
