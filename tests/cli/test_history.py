@@ -1,6 +1,8 @@
 """emu gate writes a history; emu history and emu diff read it."""
 
 import json
+import subprocess
+import sys
 from importlib import resources
 
 import jsonschema
@@ -92,3 +94,19 @@ def test_junit_and_github_get_what_the_terminal_gets(emu, suite, tmp_path, monke
     quiet = emu("gate", suite, "--json")
     assert quiet.json["exit_code"] == 2
     assert quiet.err.startswith("::error title=suite/tiny baseline::")
+
+
+@pytest.mark.slow
+def test_eight_gates_at_once_are_eight_runs_of_one_history(emu, suite):
+    assert emu("gate", suite, "--update-baseline").code == 0
+    gate = [sys.executable, "-m", "emu.cli.main", "gate", str(suite)]
+    running = [
+        subprocess.Popen(gate, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for _ in range(8)
+    ]
+    ends = [(process.communicate()[1], process.returncode) for process in running]
+    assert ends == [(b"", 0)] * 8
+    rows = emu("history", "--json").json["history"]
+    assert [row["run"] for row in rows] == list(range(1, 10))
+    assert {row["outcome"] for row in rows[1:]} == {"equal"}
+    assert emu("diff", "2", "9", "--json").json["same"] == 1

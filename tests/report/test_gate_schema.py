@@ -23,7 +23,7 @@ def as_json(result) -> dict:
     return json.loads(json.dumps(strict_json(gate_json(result)), allow_nan=False))
 
 
-def wrong(value: object) -> list[str]:
+def wrong(value: dict) -> list[str]:
     return [error.message for error in VALIDATOR.iter_errors(value)]
 
 
