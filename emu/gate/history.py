@@ -18,13 +18,12 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from emu import __version__
 from emu.errors import MissingError
 from emu.evaluate import ClassifyResult, EvalResult
 from emu.gate.baseline import Baseline, baseline_of
 from emu.gate.gate import CaseOutcome, GateResult
 from emu.gate.history_file import insert, insert_content, read_content, reading, writing
-from emu.gate.run import CaseResult
+from emu.gate.run import CaseResult, package_versions
 from emu.gate.verdict import Outcome
 from emu.jsondata import strict_json
 
@@ -73,7 +72,7 @@ def append_run(
         "started": started.astimezone(UTC).isoformat(timespec="milliseconds"),
         "duration": duration,
         "commit": _commit(suite),
-        "versions": _json(_versions(result)),
+        "versions": _json({**package_versions(), "python": platform.python_version()}),
         "machine": _machine(),
     }
     with writing(path) as connection:
@@ -225,12 +224,6 @@ def _drop(result: CaseResult) -> float | None:
     if result.fp32 is None:
         return None
     return float(100 * (result.fp32.exact - result.quantized.exact))
-
-
-def _versions(result: GateResult) -> dict[str, str]:
-    measured = [case.result.versions for case in result.cases if case.result]
-    known = {"emu": __version__, "python": platform.python_version()}
-    return {**known, **(measured[0] if measured else {})}
 
 
 def _machine() -> str:

@@ -114,6 +114,11 @@ class Shared:
         self.family = Family()
 
 
+def package_versions() -> dict[str, str]:
+    """Versions of emu and of what it stands on."""
+    return {package: metadata.version(package) for package in _PACKAGES}
+
+
 def run_case(
     suite: Path,
     case: Case,
@@ -141,7 +146,7 @@ def run_case(
         quantized=found.quantized,
         layers=found.layers,
         digest=found.digest,
-        versions={package: metadata.version(package) for package in _PACKAGES},
+        versions=package_versions(),
         seconds=time.monotonic() - start,
     )
 

@@ -170,6 +170,9 @@ def _case(case: CaseChange, limit: int) -> Iterable[RenderableType]:
         f"{_percent(after['score'])} %, verdict {before['outcome']} -> "
         f"{after['outcome']}, integer outputs {_digests(before, after)}"
     )
+    for verdict in after["verdicts"]:
+        if _exit_code(verdict["verdict"]) and verdict not in before["verdicts"]:
+            yield Text(f"  {verdict['kind']} {verdict['verdict']}: {verdict['detail']}")
     if case.layers:
         yield _layers(case.layers[:limit])
         yield from _more(len(case.layers), limit, "layers")
@@ -232,6 +235,8 @@ def _figures(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _digests(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    if before["digest"] is None or after["digest"] is None:
+        return "not known"
     return "equal" if before["digest"] == after["digest"] else "differ"
 
 
@@ -240,9 +245,13 @@ def _table() -> Table:
 
 
 def _style(outcome: str) -> str:
-    """As in the table of verdicts; a verdict of another version has no colour."""
+    return {0: "green", 1: "yellow", 2: "red"}.get(_exit_code(outcome), "")
+
+
+def _exit_code(outcome: str) -> int:
+    """As of Outcome; -1 for a verdict that only another version knows."""
     codes = {known.value: known.exit_code for known in Outcome}
-    return {0: "green", 1: "yellow", 2: "red"}.get(codes.get(outcome, -1), "")
+    return codes.get(outcome, -1)
 
 
 def _missing(value: object) -> bool:

@@ -155,7 +155,10 @@ def test_cases_that_came_went_or_failed_are_told_of(path):
     text = rendered(diff_report(diff_runs(path, 1, 3), limit=9))
     assert "s/b: only in the first run" in text
     assert "s/f: only in the second run" in text
-    assert "Top-1 75.00 -> - %, verdict equal -> failed" in text
+    assert (
+        "  Top-1 75.00 -> - %, verdict equal -> failed, integer outputs not known\n"
+        "  run failed: data.npz: x[3]: no luck\n"
+    ) in text
 
 
 def test_equal_runs_have_no_differences(path):
