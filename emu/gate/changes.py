@@ -17,7 +17,15 @@ _NAMED: Final = 3
 _CONTENTS: Final = ("layers", "samples", "predictions")
 
 # What makes a case a changed one.
-_DECIDING: Final = ("outcome", "score", "counts", "fp32", "digest", *_CONTENTS)
+_DECIDING: Final = (
+    "outcome",
+    "settings",
+    "score",
+    "counts",
+    "fp32",
+    "digest",
+    *_CONTENTS,
+)
 
 
 class Turn(Enum):

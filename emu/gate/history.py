@@ -30,7 +30,7 @@ from emu.jsondata import strict_json
 NAME: Final = Path(".emu") / "history.db"
 
 # Columns that hold JSON.
-_JSON: Final = ("versions", "verdicts", "counts", "fp32")
+_JSON: Final = ("versions", "verdicts", "settings", "counts", "fp32")
 _GIT_SECONDS: Final = 10.0
 
 
@@ -87,7 +87,8 @@ def load_history(path: Path) -> pd.DataFrame:
     """All cases of all runs, oldest first; one row a case.
 
     Columns: run, started (UTC), duration (s), commit, machine, versions, suite, case,
-    outcome (the worst of its verdicts), verdicts, metric, score (0 to 1), change (of the
+    outcome (the worst of its verdicts), verdicts, settings (model, data, calibration,
+    target, recipe), metric, score (0 to 1), change (of the
     score since the case was measured last), drop_points (100 times the loss against
     FP32), counts, fp32, seconds, digest. What was not measured is missing (NaN, None).
 
@@ -98,7 +99,7 @@ def load_history(path: Path) -> pd.DataFrame:
     with reading(path) as connection:
         table = pd.read_sql_query(
             'SELECT run, started, duration, "commit", machine, versions, suite, "case",'
-            " outcome, verdicts, metric, score, drop_points, counts, fp32, seconds,"
+            " outcome, verdicts, settings, metric, score, drop_points, counts, fp32, seconds,"
             ' digest FROM "case" JOIN run ON run.id = run ORDER BY run, "case".rowid',
             connection,
         )
@@ -173,6 +174,7 @@ def _case_row(case: CaseOutcome) -> tuple[dict[str, object], dict[str, str]]:
     result = case.result
     stored = baseline_of(result)
     row |= {
+        "settings": _json(result.identity),
         "metric": result.quantized.metric,
         "score": float(result.quantized.score),
         "drop_points": _drop(result),

@@ -43,6 +43,7 @@ _TABLES: Final = (
         "case" TEXT NOT NULL,
         outcome TEXT NOT NULL,
         verdicts TEXT NOT NULL,
+        settings TEXT,
         metric TEXT,
         score REAL,
         drop_points REAL,

@@ -151,10 +151,16 @@ def _runs(found: RunChange) -> Iterable[RenderableType]:
             Text(run["machine"]),
         )
     yield table
-    old, new = found.before["versions"], found.after["versions"]
-    for name in sorted({*old, *new}):
-        if old.get(name) != new.get(name):
-            yield Text(f"{name}: {old.get(name, '-')} -> {new.get(name, '-')}")
+    yield from _turned(found.before["versions"], found.after["versions"])
+
+
+def _turned(
+    old: Mapping[str, object], new: Mapping[str, object], indent: str = ""
+) -> Iterable[RenderableType]:
+    """A line for each value that both have and that is not the same."""
+    for name in sorted({*old} & {*new}):
+        if old[name] != new[name]:
+            yield Text(f"{indent}{name}: {_text(old[name])} -> {_text(new[name])}")
 
 
 def _case(case: CaseChange, limit: int) -> Iterable[RenderableType]:
@@ -170,6 +176,7 @@ def _case(case: CaseChange, limit: int) -> Iterable[RenderableType]:
         f"{_percent(after['score'])} %, verdict {before['outcome']} -> "
         f"{after['outcome']}, integer outputs {_digests(before, after)}"
     )
+    yield from _turned(before["settings"] or {}, after["settings"] or {}, "  ")
     for verdict in after["verdicts"]:
         if _exit_code(verdict["verdict"]) and verdict not in before["verdicts"]:
             yield Text(f"  {verdict['kind']} {verdict['verdict']}: {verdict['detail']}")
@@ -230,7 +237,16 @@ def _more(count: int, limit: int, what: str) -> Iterable[RenderableType]:
 def _figures(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if row is None:
         return None
-    names = ("outcome", "verdicts", "metric", "score", "drop_points", "counts", "fp32")
+    names = (
+        "outcome",
+        "verdicts",
+        "settings",
+        "metric",
+        "score",
+        "drop_points",
+        "counts",
+        "fp32",
+    )
     return {name: row[name] for name in (*names, "seconds", "digest")}
 
 

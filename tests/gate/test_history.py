@@ -92,6 +92,7 @@ def test_runs_come_back_as_one_table(path):
     assert table["counts"].tolist()[1] is None
     assert table["verdicts"].tolist()[1][0]["detail"] == "data.npz: x[3]: no luck"
     assert table["versions"].tolist()[0]["jax"] == metadata.version("jax")
+    assert table["settings"].tolist()[0]["target"] == "generic-int8"
     assert set(table["duration"]) == {2.5}
 
 

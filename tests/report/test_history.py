@@ -202,6 +202,19 @@ def test_samples_are_matched_by_name_and_labels_may_move(tmp_path):
     assert (shorter.samples, shorter.unmatched) == ((), ("image-3",))
 
 
+def test_another_target_is_told_of(tmp_path):
+    file = tmp_path / "history.db"
+    case = outcome()
+    assert case.result is not None
+    other = replace(case, result=replace(case.result, target="ascend-310"))
+    for one in (case, other):
+        started = datetime.now(UTC)
+        append_run(file, run_of(one), suite=file, started=started, duration=1.0)
+    text = rendered(diff_report(diff_runs(file, 1, 2), limit=9))
+    assert "  target: generic-int8 -> ascend-310\n" in text
+    assert "integer outputs equal" in text
+
+
 def test_runs_have_numbers_from_either_end(path):
     assert [find_run(path, text) for text in ("1", "-1", "-3")] == [1, 3, 1]
     for text, near in (("9", "1, 2, 3"), ("-4", "1, 2, 3"), ("0", "1, 2, 3")):
