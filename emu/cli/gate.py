@@ -2,12 +2,15 @@
 
 # ruff: noqa: PLC0415 - JAX is imported only by a command that runs
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from emu.cli import options
+from emu.cli.exits import COULD_NOT_RUN
+from emu.cli.publish import publish
 from emu.cli.terminal import progress, show, show_error, show_json
 
 Suites = Annotated[
@@ -52,6 +55,29 @@ Shard = Annotated[
     ),
 ]
 
+History = Annotated[
+    Path | None,
+    typer.Option(
+        "--history",
+        help="Append the run to this file; by default .emu/history.db beside the "
+        "folder of the suites.",
+        show_default=False,
+        metavar="FILE",
+    ),
+]
+NoHistory = Annotated[
+    bool, typer.Option("--no-history", help="Append the run to no history.")
+]
+Junit = Annotated[
+    Path | None,
+    typer.Option(
+        "--junit",
+        help="Write the verdicts as JUnit XML.",
+        show_default=False,
+        metavar="FILE",
+    ),
+]
+
 
 def gate(
     suites: Suites,
@@ -60,6 +86,9 @@ def gate(
     tags: Tags = None,
     shard: Shard = None,
     update_baseline: Update = False,
+    history: History = None,
+    no_history: NoHistory = False,
+    junit: Junit = None,
     as_json: options.Json = False,
 ) -> int:
     """Run suites and compare with their baselines.
@@ -67,9 +96,19 @@ def gate(
     Exits with 0 if all is as it was, 1 if anything regressed or improved, 2 if
     anything could not be judged.
     """
-    from emu.gate import Selection, parse_shard, run_gate
+    from emu.gate import (
+        Selection,
+        check_history,
+        history_path,
+        parse_shard,
+        run_gate,
+    )
     from emu.report import gate_json, gate_report
 
+    started = datetime.now(UTC)
+    file = None if no_history else history or history_path(suites[0])
+    if file is not None:
+        check_history(file)
     selection = Selection(
         expression=expression,
         tags=tuple(tags or ()),
@@ -84,10 +123,19 @@ def gate(
                 done, total, f"{case}: {stage}"
             ),
         )
+    unwritten = publish(
+        result,
+        suite=suites[0],
+        started=started,
+        history=file,
+        junit=junit,
+        as_json=as_json,
+    )
+    code = max(result.exit_code, COULD_NOT_RUN if unwritten else 0)
     if as_json:
-        show_json(gate_json(result))
+        show_json({**gate_json(result), "exit_code": code})
     else:
         show(gate_report(result))
-    for error in result.errors:
+    for error in (*result.errors, *unwritten):
         show_error(error, as_json=False)
-    return result.exit_code
+    return code

@@ -15,6 +15,7 @@ from emu.cli.compile import compile_program
 from emu.cli.eval import evaluate
 from emu.cli.exits import COULD_NOT_RUN, HOLDS, INTERRUPTED
 from emu.cli.gate import gate
+from emu.cli.history import diff, history
 from emu.cli.inspect import inspect
 from emu.cli.optimize import optimize
 from emu.cli.targets import targets
@@ -33,6 +34,8 @@ COMMANDS: Final[Mapping[str, Callable[..., int]]] = MappingProxyType(
         "tune": tune,
         "compile": compile_program,
         "gate": gate,
+        "history": history,
+        "diff": diff,
         "bench": bench,
     }
 )
@@ -45,7 +48,9 @@ app: Final = typer.Typer(
     epilog=f"Exit codes: 0 holds, 1 regressed, 2 could not run. {environment.CACHE_HELP}",
 )
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    # The runs that `diff` compares may be numbers such as -1.
+    _settings = {"ignore_unknown_options": _name == "diff"}
+    app.command(_name, context_settings=_settings)(_command)
 
 
 class UsageError(EmuError):

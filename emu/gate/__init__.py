@@ -8,11 +8,27 @@ from emu.gate.baseline import (
     read_baseline as read_baseline,
     write_baseline as write_baseline,
 )
+from emu.gate.changes import (
+    CaseChange as CaseChange,
+    LayerChange as LayerChange,
+    RunChange as RunChange,
+    SampleChange as SampleChange,
+    Turn as Turn,
+    diff_runs as diff_runs,
+    find_run as find_run,
+)
 from emu.gate.gate import (
     CaseOutcome as CaseOutcome,
     GateResult as GateResult,
     run_gate as run_gate,
 )
+from emu.gate.history import (
+    append_run as append_run,
+    find_history as find_history,
+    history_path as history_path,
+    load_history as load_history,
+)
+from emu.gate.history_file import check_history as check_history
 from emu.gate.run import (
     CaseResult as CaseResult,
     Progress as Progress,

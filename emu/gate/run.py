@@ -160,6 +160,11 @@ class Shared:
         self.family = Family()
 
 
+def package_versions() -> dict[str, str]:
+    """Versions of emu and of what it stands on."""
+    return {package: metadata.version(package) for package in _PACKAGES}
+
+
 def run_case(
     suite: Path,
     case: Case,
@@ -209,7 +214,7 @@ def run_case(
         digest=found.digest,
         tensors=tensors,
         against=found.against,
-        versions={package: metadata.version(package) for package in _PACKAGES},
+        versions=package_versions(),
         seconds=time.monotonic() - start,
     )
 
