@@ -8,6 +8,13 @@ from emu.gate.baseline import (
     read_baseline as read_baseline,
     write_baseline as write_baseline,
 )
+from emu.gate.causes import likely_cause as likely_cause
+from emu.gate.checks import (
+    assert_bit_exact as assert_bit_exact,
+    assert_layer_close as assert_layer_close,
+    assert_no_overflow as assert_no_overflow,
+)
+from emu.gate.emulate import Emulated as Emulated, emulate as emulate
 from emu.gate.gate import (
     CaseOutcome as CaseOutcome,
     GateResult as GateResult,
