@@ -3,6 +3,7 @@
 from emu.gate.baseline import (
     Baseline as Baseline,
     LayerFigures as LayerFigures,
+    baseline_folder as baseline_folder,
     baseline_of as baseline_of,
     baseline_path as baseline_path,
     read_baseline as read_baseline,
@@ -18,11 +19,13 @@ from emu.gate.emulate import Emulated as Emulated, emulate as emulate
 from emu.gate.gate import (
     CaseOutcome as CaseOutcome,
     GateResult as GateResult,
+    check_case as check_case,
     run_gate as run_gate,
 )
 from emu.gate.run import (
     CaseResult as CaseResult,
     Progress as Progress,
+    Shared as Shared,
     run_case as run_case,
 )
 from emu.gate.suite import (
@@ -31,4 +34,9 @@ from emu.gate.suite import (
     Suite as Suite,
     read_suite as read_suite,
 )
-from emu.gate.verdict import Kind as Kind, Outcome as Outcome, Verdict as Verdict
+from emu.gate.verdict import (
+    Kind as Kind,
+    Outcome as Outcome,
+    Verdict as Verdict,
+    judge as judge,
+)

@@ -110,6 +110,22 @@ def run_gate(
     return GateResult(cases=tuple(outcomes))
 
 
+def check_case(
+    path: Path,
+    case: Case,
+    progress: Progress | None = None,
+    shared: Shared | None = None,
+) -> CaseOutcome:
+    """Measure one case of the suite at `path` and judge it, as `run_gate` does.
+
+    An EmuError is its verdict; `shared` is that of other cases.
+    """
+    try:
+        return _check(path, case, progress, shared or Shared())
+    except EmuError as error:
+        return _failed(path, case.id, Kind.RUN, Outcome.FAILED, error)
+
+
 def _check(
     path: Path, case: Case, progress: Progress | None, shared: Shared
 ) -> CaseOutcome:

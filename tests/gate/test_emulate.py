@@ -20,7 +20,6 @@ def test_every_layer_comes_by_its_name(program):
     assert layers == {
         "x": ("int8", (7, 1, 4, 4)),
         "conv": ("int8", (7, 4, 4, 3)),
-        "relu": ("int8", (7, 4, 4, 3)),
         "fc": ("int8", (7, 6)),
         "shares": ("float32", (7, 6)),
     }
