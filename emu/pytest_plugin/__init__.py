@@ -11,7 +11,7 @@ pandas come when a suite is collected or a fixture is asked for.
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +22,7 @@ from emu.pytest_plugin.session import forget_results, results_folder, worker_inp
 
 if TYPE_CHECKING:
     from emu.gate import Emulated
-    from emu.pytest_plugin.golden import GoldenArray
+    from emu.pytest_plugin.golden_files import GoldenArray
     from emu.pytest_plugin.items import SuiteFile
 
 _CASE: Final = re.compile(r"^\s*\[\[\s*case\s*\]\]", re.MULTILINE)
@@ -98,24 +98,29 @@ def emulator() -> "Callable[..., Emulated]":
 
     Equal arguments give the same program, quantized and compiled once per session.
     """
-    from emu.pytest_plugin.emulator import cached_emulate
+    from emu.pytest_plugin.programs import cached_emulate
 
     return cached_emulate()
 
 
 @pytest.fixture
-def golden(request: pytest.FixtureRequest) -> "Iterator[GoldenArray]":
+def golden(request: pytest.FixtureRequest) -> "GoldenArray":
     """A function giving arrays stored in `golden/NAME.npz` beside the test file.
 
     `golden(NAME, got)` gives the stored array; with --update-golden it first stores
     `got`, and the test ends with an error that tells what changed.
     """
-    from emu.pytest_plugin.golden import golden_array
+    from emu.pytest_plugin.golden_files import golden_array
 
     changes: list[str] | None = [] if request.config.option.update_golden else None
-    yield partial(golden_array, request.path.parent / "golden", changes)
-    if changes:
-        pytest.fail("\n".join(changes), pytrace=False)
+
+    def show() -> None:
+        if changes:
+            pytest.fail("\n".join(changes), pytrace=False)
+
+    # A generator that a checker of types has wrapped is none to pytest.
+    request.addfinalizer(show)  # noqa: PT021
+    return partial(golden_array, request.path.parent / "golden", changes)
 
 
 def _looks_for_suites(config: pytest.Config) -> bool:

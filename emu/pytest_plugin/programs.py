@@ -17,6 +17,7 @@ def cached_emulate() -> Callable[..., Emulated]:
         try:
             return remembered(model, **options)
         except EmuError as error:
-            pytest.fail(str(error), pytrace=False)
+            line = str(error)
+        pytest.fail(line, pytrace=False)
 
     return emulator

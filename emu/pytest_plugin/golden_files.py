@@ -49,9 +49,10 @@ def golden_array(
         return _read(path)
     except MissingError:
         hint = "`pytest --update-golden` makes it where the test gives an array"
-        pytest.fail(f"{path}: there is no golden file; {hint}", pytrace=False)
+        line = f"{path}: there is no golden file; {hint}"
     except EmuError as error:
-        pytest.fail(str(error), pytrace=False)
+        line = str(error)
+    pytest.fail(line, pytrace=False)
 
 
 def _read(path: Path) -> Shaped[np.ndarray, "..."]:
