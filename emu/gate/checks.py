@@ -35,6 +35,7 @@ def assert_bit_exact(got: ArrayLike, want: ArrayLike, *, name: str = "") -> None
     __tracebackhide__ = True
     a, b = np.asarray(got), np.asarray(want)
     if a.dtype == b.dtype and a.shape == b.shape:
+        a, b = np.atleast_1d(a, b)
         off = _bits(a) != _bits(b)
         if not off.any():
             return
@@ -67,6 +68,7 @@ def assert_layer_close(
         raise AssertionError(
             f"{_named(name)}shapes differ\nlikely cause: {likely_cause(a, b)}"
         )
+    a, b = np.atleast_1d(a, b)
     found = _sqnr(a, b)
     if found >= min_sqnr:
         return

@@ -49,6 +49,16 @@ def test_another_dtype_or_shape_is_not_bit_exact():
     assert "shape" in message(assert_bit_exact, WANT[0], WANT)[-1]
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.float32])
+def test_scalars_and_empty_arrays_are_arrays_too(dtype):
+    one, two, none = dtype(1), dtype(2), np.zeros((0, 3), dtype)
+    assert_bit_exact(none, none)
+    assert_bit_exact(one, one)
+    assert "1 of 1 elements differ" in message(assert_bit_exact, two, one)[0]
+    assert_layer_close(none, none, min_sqnr=1.0)
+    assert "SQNR 0.00 dB" in message(assert_layer_close, two, one, min_sqnr=1.0)[0]
+
+
 def test_zeros_of_two_signs_differ_in_a_bit():
     lines = message(assert_bit_exact, np.array([0.0]), np.array([-0.0]))
     assert lines[0] == "not bit-exact: 1 of 1 elements differ"
