@@ -280,7 +280,7 @@ def test_workers_measure_a_case_once_between_them(
     project.write_text(project.read_text() + SECOND)
     write_baseline(baseline_path(project, "second"), baseline_of(measured))
     pytester.makeconftest(COUNTING)
-    cache = jax.config.read("jax_compilation_cache_dir")
+    cache = jax.config.values["jax_compilation_cache_dir"]
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", cache)
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
