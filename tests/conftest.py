@@ -6,6 +6,11 @@ from pathlib import Path
 import jax
 import pytest
 from hypothesis import settings
+from jaxtyping import install_import_hook
+
+# Shapes and types are checked at run time. Not by jaxtyping's option: it wants to come
+# before the plugin of emu, which every pytest loads first where emu is installed.
+install_import_hook("emu", "beartype.beartype")
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -33,6 +33,7 @@ ROOMS = (
     "gate",
     "report",
     "export",
+    "pytest_plugin",
     "cli",
 )
 PLAIN = ("__version__",)  # held by emu/__init__.py itself

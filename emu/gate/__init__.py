@@ -3,11 +3,19 @@
 from emu.gate.baseline import (
     Baseline as Baseline,
     LayerFigures as LayerFigures,
+    baseline_folder as baseline_folder,
     baseline_of as baseline_of,
     baseline_path as baseline_path,
     read_baseline as read_baseline,
     write_baseline as write_baseline,
 )
+from emu.gate.causes import likely_cause as likely_cause
+from emu.gate.checks import (
+    assert_bit_exact as assert_bit_exact,
+    assert_layer_close as assert_layer_close,
+    assert_no_overflow as assert_no_overflow,
+)
+from emu.gate.emulate import Emulated as Emulated, emulate as emulate
 from emu.gate.changes import (
     CaseChange as CaseChange,
     LayerChange as LayerChange,
@@ -20,6 +28,7 @@ from emu.gate.changes import (
 from emu.gate.gate import (
     CaseOutcome as CaseOutcome,
     GateResult as GateResult,
+    check_case as check_case,
     run_gate as run_gate,
 )
 from emu.gate.history import (
@@ -32,6 +41,7 @@ from emu.gate.history_file import check_history as check_history
 from emu.gate.run import (
     CaseResult as CaseResult,
     Progress as Progress,
+    Shared as Shared,
     run_case as run_case,
 )
 from emu.gate.select import Selection as Selection, parse_shard as parse_shard
@@ -42,4 +52,9 @@ from emu.gate.suite import (
     Suite as Suite,
     read_suite as read_suite,
 )
-from emu.gate.verdict import Kind as Kind, Outcome as Outcome, Verdict as Verdict
+from emu.gate.verdict import (
+    Kind as Kind,
+    Outcome as Outcome,
+    Verdict as Verdict,
+    judge as judge,
+)

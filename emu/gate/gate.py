@@ -160,6 +160,20 @@ def _as_expected(path: Path, case: Case, outcome: CaseOutcome) -> CaseOutcome:
     return replace(outcome, verdicts=verdicts, error=None)
 
 
+def check_case(
+    path: Path,
+    case: Case,
+    progress: Progress | None = None,
+    shared: Shared | None = None,
+) -> CaseOutcome:
+    """Measure one case of the suite at `path` and judge it, as `run_gate` does.
+
+    Whatever it raises is its verdict; `shared` is that of other cases.
+    """
+    found = _attempted(_check, path, case, progress, shared or Shared())
+    return _as_expected(path, case, found)
+
+
 def _check(
     path: Path, case: Case, progress: Progress | None, shared: Shared
 ) -> CaseOutcome:

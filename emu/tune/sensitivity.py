@@ -81,7 +81,7 @@ def sensitivity(search: Search) -> Steps[pd.DataFrame]:
 
 def sensitivity_trials(bench: Bench) -> int:
     """Trials if nothing helps before both bisections are through."""
-    bisections = 2 * (1 + len(bench.everything).bit_length())
+    bisections = 2 * (1 + 2 * len(bench.everything).bit_length())
     alone = _ALONE * (1 + len(_METHODS))
     return 1 + _MEASURED + len(_METHODS) + len(_WEIGHTS) + alone + bisections
 
@@ -162,8 +162,8 @@ def _shortest_prefix(
 ) -> Steps[bool]:
     """Bisect for the fewest of the worst layers that have to change; whether any will do.
 
-    The whole ranking comes first: if that is not enough, nothing shorter is expected
-    to be.
+    The whole ranking comes first. Where that is not enough a shorter prefix may be, for
+    the change itself loses something: the 1, 2, 4, ... worst follow.
     """
 
     def proposal(count: int) -> Proposal:
@@ -174,10 +174,16 @@ def _shortest_prefix(
         )
         return Proposal(step=step, label=label, recipe=change(recipe, worst[:count]))
 
-    trial = yield proposal(len(worst))
-    if not trial.meets(search.max_drop):
+    lengths = [len(worst), *(1 << n for n in range(len(worst).bit_length() - 1))]
+    enough, too_few = 0, 0
+    for count in lengths:
+        trial = yield proposal(count)
+        if trial.meets(search.max_drop):
+            enough = count
+            break
+        too_few = count if count < len(worst) else 0
+    if not enough:
         return False
-    enough, too_few = len(worst), 0
     while enough - too_few > 1:
         middle = (enough + too_few) // 2
         trial = yield proposal(middle)

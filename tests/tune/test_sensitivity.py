@@ -110,7 +110,16 @@ def test_no_more_runs_in_float16_than_on_the_ladder_if_the_ranking_is_right(need
     assert fewest(ours).float_share <= fewest(theirs).float_share
 
 
-def test_a_goal_that_nothing_reaches_is_given_up_after_the_whole_network():
+def test_a_goal_that_nothing_reaches_is_given_up_after_prefixes_of_every_scale():
     done, _ = climb(sensitivity, lambda recipe: 7.0)
-    assert done[-1][0].step == "float16"
-    assert set(done[-1][0].recipe.exclude) == set(LAYERS)
+    tried = [one.recipe.exclude for one, _ in done if one.step == "float16"]
+    assert [len(names) for names in tried] == [5, 1, 2]
+    assert set(tried[0]) == set(LAYERS)
+
+
+def test_a_prefix_may_do_where_the_whole_network_in_float16_does_not():
+    def drop(recipe: Recipe) -> float:
+        return 1.0 if len(recipe.exclude) in (0, 1, 5) else 0.4
+
+    done, _ = climb(sensitivity, drop)
+    assert fewest(done).recipe["exclude"] == ["c", "a"]
