@@ -10,12 +10,6 @@ from emu.gate.baseline import (
     write_baseline as write_baseline,
 )
 from emu.gate.causes import likely_cause as likely_cause
-from emu.gate.checks import (
-    assert_bit_exact as assert_bit_exact,
-    assert_layer_close as assert_layer_close,
-    assert_no_overflow as assert_no_overflow,
-)
-from emu.gate.emulate import Emulated as Emulated, emulate as emulate
 from emu.gate.changes import (
     CaseChange as CaseChange,
     LayerChange as LayerChange,
@@ -25,6 +19,12 @@ from emu.gate.changes import (
     diff_runs as diff_runs,
     find_run as find_run,
 )
+from emu.gate.checks import (
+    assert_bit_exact as assert_bit_exact,
+    assert_layer_close as assert_layer_close,
+    assert_no_overflow as assert_no_overflow,
+)
+from emu.gate.emulate import Emulated as Emulated, emulate as emulate
 from emu.gate.gate import (
     CaseOutcome as CaseOutcome,
     GateResult as GateResult,
