@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -22,7 +21,6 @@ from emu.evaluate import (
     Kind,
     ModelEntry,
     Pairs,
-    Task,
     default_target,
     evaluate_graph,
     find_dataset,
@@ -37,6 +35,7 @@ from emu.evaluate import (
 from emu.evaluate.against import compare_against
 from emu.execute import Family
 from emu.gate.digest import BIT_SAMPLES, BitDigest, integer_outputs
+from emu.gate.refusals import require_disjoint, require_limits_fit
 from emu.gate.subset import Choice, Samples, choose_samples
 from emu.gate.suite import (
     Case,
@@ -60,15 +59,6 @@ Rows = tuple[tuple[str, ...], Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]
 Stages = Callable[[str], Callable[[int, int], None] | None]
 
 DEFAULT_TARGET: Final = "generic-int8"
-
-# Limits that the metric of a task does not have.
-_UNFIT: Final[Mapping[Task, set[str]]] = MappingProxyType(
-    {
-        Task.CLASSIFY: {"max_drop_auc"},
-        Task.DETECT: {"max_drop_auc"},
-        Task.RECONSTRUCT: {"max_drop_points", "not_worse_alpha"},
-    }
-)
 
 _PACKAGES: Final = ("emu", "jax", "numpy", "onnxruntime")
 
@@ -181,7 +171,7 @@ def run_case(
     """
     start = time.monotonic()
     entry, graph = open_model(case_model(suite, case))
-    _require_limits_fit(suite, case, entry)
+    require_limits_fit(suite, case, entry)
     try:
         dataset = find_dataset(case_data(suite, case, entry))
     except MissingError as error:
@@ -252,7 +242,7 @@ def _measure_float(
     file = open_recipe(case_file(suite, case.recipe) if case.recipe else None)
     target = find_target(case_file(suite, case.target or DEFAULT_TARGET))
     calibration = case_calibration(suite, case, entry)
-    _require_disjoint(suite, case, find_dataset(calibration), dataset)
+    require_disjoint(suite, case, find_dataset(calibration), dataset)
     size = case.batch_size
     recipe = file.fit(graph, size)
     key = (entry.model_dump_json(), dataset.digest())
@@ -380,34 +370,3 @@ def _stages(case: Case, progress: Progress | None) -> Stages:
         return partial(progress, case.id, name) if progress else None
 
     return stage
-
-
-def _require_limits_fit(suite: Path, case: Case, entry: ModelEntry) -> None:
-    unfit = case.limits.stated & _UNFIT[entry.task]
-    if unfit:
-        raise ConfigError(
-            f"{min(unfit)} means nothing for a model of task {entry.task.value!r}",
-            file=suite,
-            where=f"{case.id}: limits",
-        )
-
-
-def _require_disjoint(
-    suite: Path, case: Case, calibration: Dataset, data: Dataset
-) -> None:
-    """Refuse to evaluate samples that calibrated (same name and same content)."""
-    known = dict(zip(calibration.ids, calibration.positions, strict=True))
-    both = [
-        name
-        for name, position in zip(data.ids, data.positions, strict=True)
-        if name in known
-        and data.source.content(int(position))
-        == calibration.source.content(int(known[name]))
-    ]
-    if both:
-        raise ConfigError(
-            f"{len(both)} samples, {both[0]!r} the first, are both in the calibration "
-            f"data {calibration.name} and in the evaluated {data.name}",
-            file=suite,
-            where=case.id,
-        )

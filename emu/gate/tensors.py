@@ -20,6 +20,7 @@ from emu.graph import Graph, with_real_edges
 # Elements that are kept of each tensor, and samples that run at once.
 ELEMENTS: Final = 256
 _BATCH: Final = 8
+_LINE: Final = 80
 
 
 class KeptTensor(Config):
@@ -30,7 +31,8 @@ class KeptTensor(Config):
         shape: of all samples together.
         dtype: NumPy's name.
         digest: first 16 hex digits of the sha256 of all elements, little endian.
-        elements: evenly spaced ones in C order, base64 of their little endian bytes.
+        elements: evenly spaced ones in C order, base64 of their little endian bytes
+            in short lines.
     """
 
     layer: str
@@ -38,13 +40,13 @@ class KeptTensor(Config):
     shape: tuple[int, ...]
     dtype: str
     digest: str
-    elements: str
+    elements: tuple[str, ...]
 
     @property
     def values(self) -> Integer[np.ndarray, " n"]:
         """The elements that are kept."""
         little = np.dtype(self.dtype).newbyteorder("<")
-        return np.frombuffer(base64.b64decode(self.elements), little)
+        return np.frombuffer(base64.b64decode("".join(self.elements)), little)
 
 
 class Keeper:
@@ -68,13 +70,16 @@ class Keeper:
 
     def kept(self, layer: str, tensor: str) -> KeptTensor:
         """What the baseline holds of it."""
+        text = base64.b64encode(np.concatenate(self._parts).tobytes()).decode()
         return KeptTensor(
             layer=layer,
             tensor=tensor,
             shape=(self._samples, *self._last.shape[1:]),
             dtype=self._last.dtype.name,
             digest=self._digest.hexdigest()[:16],
-            elements=base64.b64encode(np.concatenate(self._parts).tobytes()).decode(),
+            elements=tuple(
+                text[start : start + _LINE] for start in range(0, len(text), _LINE)
+            ),
         )
 
 

@@ -21,14 +21,14 @@ def test_each_verdict_is_a_test_case_of_its_kind(gate):
     root = ET.fromstring(junit_xml(gate))
     assert dict(root.attrib) == {
         "name": "emu gate",
-        "tests": "7",
+        "tests": "9",
         "failures": "2",
-        "errors": "2",
+        "errors": "3",
         "time": "1.250",
     }
     (suite,) = root
     cases = {(case.get("classname"), case.get("name")): case for case in suite}
-    assert len(cases) == len(gate.verdicts) == 7
+    assert len(cases) == len(gate.verdicts) == 9
     found = {key: [child.tag for child in case] for key, case in cases.items()}
     for verdict in gate.verdicts:
         tag = {0: "system-out", 1: "failure", 2: "error"}[verdict.outcome.exit_code]
