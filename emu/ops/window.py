@@ -108,10 +108,19 @@ def patches(
     """Lay the taps of each window side by side: k = kh*kw*c in the order kh, kw, c.
 
     First along the width, then along the height: kh + kw pieces compile much faster
-    than kh * kw do, and run as fast.
+    than kh * kw do, and run as fast. A strided slice alone stays apart from a product
+    that reads it on NVIDIA GPUs: XLA cannot compile them together there (a failed check
+    in its triton_tiling_propagation.cc; jax 0.11.2, H200).
     """
     (kh, kw), (sh, sw), (dh, dw) = kernel, stride, dilation
+    if kh == kw == 1 and max(stride) > 1:
+        ((_, tap),) = slices(x, kernel, stride, dilation)
+        return lax.platform_dependent(tap, cuda=lax.optimization_barrier, default=_same)
     columns = [tap for _, tap in slices(x, (1, kw), (1, sw), (1, dw))]
     wide = columns[0] if kw == 1 else jnp.concatenate(columns, axis=-1)
     rows = [tap for _, tap in slices(wide, (kh, 1), (sh, 1), (dh, 1))]
     return rows[0] if kh == 1 else jnp.concatenate(rows, axis=-1)
+
+
+def _same(x: Shaped[Array, "*s"]) -> Shaped[Array, "*s"]:
+    return x
