@@ -142,9 +142,13 @@ def _attempted(
 
 
 def _as_expected(path: Path, case: Case, outcome: CaseOutcome) -> CaseOutcome:
-    """What failed of a case with a known failure is known; passing is its failure."""
+    """What failed of a case with a known failure is known; passing is its failure.
+
+    What is missing (baseline, data, samples) stays so: nobody knows what it hides.
+    """
     reason = case.known_failure
-    if reason is None:
+    missing = any(one.outcome is Outcome.MISSING for one in outcome.verdicts)
+    if reason is None or missing:
         return outcome
     verdicts = tuple(
         replace(verdict, outcome=Outcome.KNOWN, detail=f"{verdict.detail} ({reason})")
@@ -225,8 +229,12 @@ def _update(
 
 
 def _change(result: CaseResult, stored: Baseline) -> PairedChange | None:
+    """What changed since the baseline, if it was made of the same samples."""
     found = result.quantized
-    if not isinstance(found, ClassifyResult):
+    same = all(
+        stored.case.get(key) == result.identity.get(key) for key in ("data", "samples")
+    )
+    if not same or not isinstance(found, ClassifyResult):
         return None
     before = np.array(" ".join(stored.predictions).split(), np.int64)
     if len(before) != len(found.predictions):

@@ -260,3 +260,23 @@ def test_a_chosen_case_runs_alone_and_no_baseline_is_an_orphan(suite):
     assert result.exit_code == 0
     with pytest.raises(ConfigError, match="no case is chosen"):
         run_gate([suite], selection=Selection(tags=("nightly",)))
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_missing_baseline_is_no_known_failure(suite):
+    reason = 'known_failure = "conv is too narrow"\n'
+    suite.write_text(suite.read_text().replace("limits", reason + "limits"))
+    result = run_gate([suite])
+    assert outcomes(result) == {Kind.BASELINE: Outcome.MISSING}
+    assert result.exit_code == 2
+    assert result.errors
+
+
+@pytest.mark.usefixtures("instant")
+def test_other_samples_are_not_compared_one_by_one(suite):
+    run_gate([suite], update_baseline=True)
+    path = baseline_path(suite, "tiny")
+    stored = read_baseline(path)
+    case = {**stored.case, "data": "data.npz[10:80]"}
+    write_baseline(path, stored.model_copy(update={"case": case}))
+    assert run_gate([suite]).cases[0].change is None
