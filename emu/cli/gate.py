@@ -11,7 +11,7 @@ import typer
 from emu.cli import options
 from emu.cli.exits import COULD_NOT_RUN
 from emu.cli.publish import publish
-from emu.cli.terminal import progress, show, show_error, show_json
+from emu.cli.terminal import progress, show, show_error, show_json, show_note
 
 Suites = Annotated[
     list[Path],
@@ -54,7 +54,20 @@ Shard = Annotated[
         metavar="K/N",
     ),
 ]
-
+Jobs = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Measure so many cases at once, each in a process of its own.",
+        metavar="N",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        help="Go on where an interrupted run of the same cases ended.",
+    ),
+]
 History = Annotated[
     Path | None,
     typer.Option(
@@ -86,6 +99,8 @@ def gate(
     tags: Tags = None,
     shard: Shard = None,
     update_baseline: Update = False,
+    jobs: Jobs = 1,
+    resume: Resume = True,
     history: History = None,
     no_history: NoHistory = False,
     junit: Junit = None,
@@ -98,9 +113,11 @@ def gate(
     """
     from emu.gate import (
         Selection,
+        Store,
         check_history,
         history_path,
         parse_shard,
+        resume_path,
         run_gate,
     )
     from emu.report import gate_json, gate_report
@@ -114,15 +131,25 @@ def gate(
         tags=tuple(tags or ()),
         shard=parse_shard(shard) if shard else None,
     )
-    with progress("starting", quiet=as_json) as tell:
-        result = run_gate(
-            suites,
-            selection=selection,
-            update_baseline=update_baseline,
-            progress=lambda case, stage, done, total: tell(
-                done, total, f"{case}: {stage}"
-            ),
-        )
+    store = Store(resume_path(suites[0]) if resume else None)
+    try:
+        with progress("starting", quiet=as_json) as tell:
+            result = run_gate(
+                suites,
+                selection=selection,
+                update_baseline=update_baseline,
+                jobs=jobs,
+                store=store,
+                progress=lambda case, stage, done, total: tell(
+                    done, total, f"{case}: {stage}"
+                ),
+            )
+    except KeyboardInterrupt:
+        if store.holds:
+            show_note("what is finished is kept; the same command goes on from there")
+        raise
+    if store.failure:
+        show_note(f"a run that is interrupted cannot go on: {store.failure}")
     unwritten = publish(
         result,
         suite=suites[0],

@@ -1,5 +1,6 @@
 """The `emu` command: joins the commands, turns errors into one line and exit code 2."""
 
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -110,6 +111,8 @@ def _help_of(arguments: Sequence[str]) -> str:
 def main() -> None:
     """Run the command line of this process; the console script `emu`."""
     environment.prepare()
+    # What a key of the terminal ends in order, a scheduler's signal does too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from types import MappingProxyType
 from typing import ClassVar, Final
 
@@ -14,6 +15,7 @@ from emu.evaluate.batches import Batch, batches, require_no_nan
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.metrics import AucCounts, auc, top_class, topk_hits
 from emu.evaluate.preprocess import Preprocess
+from emu.evaluate.recall import Arrays, Recall, compute_anew
 from emu.evaluate.task import Task
 
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -150,6 +152,7 @@ def evaluate(
     batch_size: int = 32,
     progress: Progress | None = None,
     workers: int = 2,
+    recall: Recall = compute_anew,
 ) -> RowResult:
     """Run every sample through `predict` and count what is right.
 
@@ -163,6 +166,7 @@ def evaluate(
         batch_size: rows per call.
         progress: called with (finished samples, all samples) after each batch.
         workers: threads that decode and prepare.
+        recall: gives what an earlier, interrupted run found for a batch.
 
     Raises:
         DataError: no labels, a label beyond the outputs, an unreadable sample, or an
@@ -171,15 +175,22 @@ def evaluate(
     """
     _require_labels(dataset)
     collect = _COLLECTORS[task]
-    parts = []
-    for batch in batches(dataset, preprocess, batch_size, workers):
+    parts: list[Arrays] = []
+
+    def run(batch: Batch) -> Arrays:
         output = np.asarray(predict(batch.x))
         require_no_nan(output, batch.index, dataset)
-        parts.append((batch.index, *collect(output, batch, dataset, label_offset)))
+        return collect(output, batch, dataset, label_offset)
+
+    for number, batch in enumerate(batches(dataset, preprocess, batch_size, workers)):
+        found = recall(number, partial(run, batch))
+        parts.append({**found, "index": batch.index})
         if progress is not None:
             progress(int(batch.index[-1]) + 1, len(dataset))
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return _FINISHERS[task](dataset, *columns)
+    columns = {
+        name: np.concatenate([part[name] for part in parts]) for name in parts[0]
+    }
+    return _FINISHERS[task](dataset, **columns)
 
 
 def _collect_classes(
@@ -187,8 +198,8 @@ def _collect_classes(
     batch: Batch,
     dataset: Dataset,
     label_offset: int,
-) -> tuple[Int64[np.ndarray, " b"], Bool[np.ndarray, " b"]]:
-    """Return predictions and Top-5 hits of each row."""
+) -> Arrays:
+    """Return predictions (int64 [b]) and Top-5 hits (bool [b]) of each row."""
     b = len(batch.x)
     classes = output.size // b
     if output.shape[:1] != (b,) or max(output.shape[1:], default=0) != max(classes, 1):
@@ -208,7 +219,10 @@ def _collect_classes(
             where=dataset.ids[bad],
         )
     target = labels[batch.index] + label_offset
-    return top_class(scores) - label_offset, topk_hits(scores, target, 5)
+    return {
+        "predictions": top_class(scores) - label_offset,
+        "top5_hits": topk_hits(scores, target, 5),
+    }
 
 
 def _finish_classes(
@@ -235,8 +249,8 @@ def _collect_errors(
     batch: Batch,
     dataset: Dataset,
     label_offset: int,
-) -> tuple[Float64[np.ndarray, " b"]]:
-    """Return the mean squared difference of each row."""
+) -> Arrays:
+    """Return the mean squared difference (float64 [b]) of each row."""
     del dataset, label_offset
     if output.shape != batch.x.shape:
         raise UnsupportedError(
@@ -244,7 +258,7 @@ def _collect_errors(
             f"of its input, {list(batch.x.shape)}"
         )
     difference = output.astype(np.float64) - batch.x.astype(np.float64)
-    return (np.mean(difference**2, axis=tuple(range(1, difference.ndim))),)
+    return {"errors": np.mean(difference**2, axis=tuple(range(1, difference.ndim)))}
 
 
 def _finish_errors(
@@ -264,10 +278,8 @@ def _finish_errors(
     )
 
 
-_COLLECTORS: Final[MappingProxyType[Task, Callable[..., tuple[np.ndarray, ...]]]] = (
-    MappingProxyType(
-        {Task.CLASSIFY: _collect_classes, Task.RECONSTRUCT: _collect_errors}
-    )
+_COLLECTORS: Final[MappingProxyType[Task, Callable[..., Arrays]]] = MappingProxyType(
+    {Task.CLASSIFY: _collect_classes, Task.RECONSTRUCT: _collect_errors}
 )
 _FINISHERS: Final[MappingProxyType[Task, Callable[..., RowResult]]] = MappingProxyType(
     {Task.CLASSIFY: _finish_classes, Task.RECONSTRUCT: _finish_errors}

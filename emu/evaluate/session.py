@@ -12,6 +12,7 @@ from emu.evaluate.detect.loop import PredictAll, evaluate_detector
 from emu.evaluate.detect.result import DetectResult
 from emu.evaluate.entries import ModelEntry, find_dataset
 from emu.evaluate.loop import RowResult, evaluate
+from emu.evaluate.recall import Recall, compute_anew
 from emu.execute import Family, Program
 from emu.frontends import load_model
 from emu.graph import Graph, load_graph, with_real_edges
@@ -158,15 +159,17 @@ def evaluate_graph(
     taps: tuple[str, ...] = (),
     watch: Callable[[dict[str, np.ndarray]], None] | None = None,
     family: Family | None = None,
+    recall: Recall = compute_anew,
 ) -> EvalResult:
     """Top-1, average precision or the entry's metric of a float or integer Graph.
 
     Integer inputs are quantized from what preprocessing gives, integer outputs
     dequantized. `watch` sees the outputs and the tensors named in `taps` of every
-    batch. Graphs of a `family` share compiled code.
+    batch. Graphs of a `family` share compiled code. `recall` gives batches of an
+    interrupted run; `watch` does not see those.
     """
     predict = graph_outputs(graph, batch_size, taps=taps, watch=watch, family=family)
-    return evaluate_outputs(predict, entry, dataset, batch_size, progress)
+    return evaluate_outputs(predict, entry, dataset, batch_size, progress, recall)
 
 
 def graph_outputs(
@@ -197,6 +200,7 @@ def evaluate_outputs(
     dataset: Dataset,
     batch_size: int = 32,
     progress: Progress | None = None,
+    recall: Recall = compute_anew,
 ) -> EvalResult:
     """The entry's metric of whatever gives the outputs of its model, by name."""
     if entry.decoder is not None:
@@ -207,6 +211,7 @@ def evaluate_outputs(
             decoder=entry.decoder,
             batch_size=batch_size,
             progress=progress,
+            recall=recall,
         )
     return evaluate(
         lambda x: next(iter(predict_all(x).values())),
@@ -216,4 +221,5 @@ def evaluate_outputs(
         task=entry.task,
         batch_size=batch_size,
         progress=progress,
+        recall=recall,
     )

@@ -38,14 +38,12 @@ from emu.gate.history import (
     load_history as load_history,
 )
 from emu.gate.history_file import check_history as check_history
-from emu.gate.run import (
-    CaseResult as CaseResult,
-    Progress as Progress,
-    Shared as Shared,
-    run_case as run_case,
-)
+from emu.gate.result import CaseResult as CaseResult
+from emu.gate.run import Progress as Progress, run_case as run_case
 from emu.gate.select import Selection as Selection, parse_shard as parse_shard
+from emu.gate.shared import Shared as Shared
 from emu.gate.statistics import PairedChange as PairedChange
+from emu.gate.store import Store as Store, resume_path as resume_path
 from emu.gate.suite import (
     Case as Case,
     Limits as Limits,

@@ -16,7 +16,7 @@ import pandas as pd
 from emu.config import Config, validate
 from emu.errors import ConfigError, MissingError
 from emu.evaluate import Detections, DetectResult, ReconstructResult
-from emu.gate.run import CaseResult
+from emu.gate.result import CaseResult
 from emu.gate.tensors import KeptTensor
 from emu.graph import write_atomically
 from emu.jsondata import strict_json

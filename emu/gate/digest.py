@@ -52,9 +52,14 @@ class BitDigest:
         self._tensors = tensors
         self._total = hashlib.sha256()
 
+    @property
+    def missing(self) -> int:
+        """Rows that it still takes."""
+        return BIT_SAMPLES - self.rows
+
     def add(self, batch: dict[str, Shaped[np.ndarray, "..."]]) -> None:
         """Take in the rows of a batch, as far as they are among the first."""
-        count = min(len(batch[self._tensors[0]]), BIT_SAMPLES - self.rows)
+        count = min(len(batch[self._tensors[0]]), self.missing)
         for row in range(count):
             for name in self._tensors:
                 value = np.ascontiguousarray(batch[name][row])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emu.errors import ConfigError, EmuError
+from emu.errors import ConfigError, EmuError, MissingError
 from emu.evaluate import ClassifyResult
 from emu.gate.baseline import (
     Baseline,
@@ -16,10 +16,15 @@ from emu.gate.baseline import (
     read_baseline,
     write_baseline,
 )
+from emu.gate.failures import DataMissingError, crash
 from emu.gate.limits import judge_limits
-from emu.gate.run import CaseResult, DataMissingError, Progress, Shared, run_case
+from emu.gate.measure import Found, Task, measure_all, measure_one
+from emu.gate.result import CaseResult
+from emu.gate.run import Progress
 from emu.gate.select import Selection, suite_files
+from emu.gate.shared import Shared
 from emu.gate.statistics import PairedChange, paired_change
+from emu.gate.store import Store
 from emu.gate.suite import Case, Suite, read_suite
 from emu.gate.verdict import (
     Judgement,
@@ -93,16 +98,20 @@ def run_gate(
     *,
     selection: Selection = Selection(),  # noqa: B008 - frozen
     update_baseline: bool = False,
+    jobs: int = 1,
+    store: Store | None = None,
     progress: Progress | None = None,
 ) -> GateResult:
     """Measure the chosen cases of the suites and judge each against its baseline.
 
-    A case that raises is that case's verdict; the others still run. Without a sound
-    baseline a case is not measured. `update_baseline` stores what was found (each case
-    as soon as it is measured) and judges only limits. Of a folder its suites run.
+    A case that raises is that case's verdict; the others still run, `jobs` at once.
+    Without a sound baseline a case is not measured. `update_baseline` stores what was
+    found (each case as soon as it is measured) and judges only limits. Of a folder its
+    suites run. What `store` holds of an interrupted run is not measured again; a run
+    that ends leaves nothing there.
 
     Raises an EmuError, before anything runs, if a suite cannot be read or no case is
-    chosen.
+    chosen; and a MissingError when a baseline cannot be written.
     """
     if not suites:
         raise ConfigError("no suite to run")
@@ -110,35 +119,106 @@ def run_gate(
     chosen = selection.of([(path, case) for path, suite in read for case in suite.case])
     if not chosen:
         raise ConfigError("no case is chosen by -k, --tag and --shard")
-    attempt = _update if update_baseline else _check
-    shared = Shared()
-    outcomes = [
-        _as_expected(path, case, _attempted(attempt, path, case, progress, shared))
-        for path, case in chosen
-    ]
+    store = store or Store()
+    outcomes = _outcomes(
+        chosen, update=update_baseline, jobs=jobs, store=store, progress=progress
+    )
+    store.forget()
     # Which baselines have no case is a question to whole suites.
     if selection == Selection():
         outcomes += [one for path, suite in read for one in _orphans(path, suite)]
     return GateResult(cases=tuple(outcomes))
 
 
-def _attempted(
-    attempt: Callable[[Path, Case, Progress | None, Shared], CaseOutcome],
+def _outcomes(
+    chosen: Sequence[tuple[Path, Case]],
+    *,
+    update: bool,
+    jobs: int,
+    store: Store,
+    progress: Progress | None,
+) -> list[CaseOutcome]:
+    """Of every case, in their order, whichever is ready first."""
+    judge_case = _updated if update else _checked
+    outcomes: dict[int, CaseOutcome] = {}
+    tasks: list[Task] = []
+    places: list[tuple[int, Baseline | None]] = []
+    for place, (path, case) in enumerate(chosen):
+        try:
+            stored = _stored(path, case, update=update)
+        except EmuError as error:
+            outcomes[place] = _without_baseline(path, case, error)
+        else:
+            places.append((place, stored))
+            tasks.append(_task(path, case, stored))
+    for position, found in measure_all(
+        tasks, jobs=jobs, store=store, progress=progress
+    ):
+        place, stored = places[position]
+        path, case = chosen[place]
+        outcomes[place] = _judged(judge_case, path, case, found, stored)
+    return [outcomes[place] for place in range(len(chosen))]
+
+
+def check_case(
     path: Path,
     case: Case,
-    progress: Progress | None,
-    shared: Shared,
+    progress: Progress | None = None,
+    shared: Shared | None = None,
 ) -> CaseOutcome:
+    """Measure one case of the suite at `path` and judge it, as `run_gate` does.
+
+    Whatever it raises is its verdict; `shared` is that of other cases.
+    """
     try:
-        return attempt(path, case, progress, shared)
-    except DataMissingError as error:
-        return _failed(path, case.id, Kind.DATA, Outcome.MISSING, error)
+        stored = read_baseline(baseline_path(path, case.id))
     except EmuError as error:
-        return _failed(path, case.id, Kind.RUN, Outcome.FAILED, error)
-    except Exception as error:  # noqa: BLE001 - a crash is this case's failure
-        line = " ".join(f"{type(error).__name__}: {error}".split())
-        crash = EmuError(f"crashed: {line}", file=path, where=case.id)
-        return _failed(path, case.id, Kind.RUN, Outcome.FAILED, crash)
+        return _without_baseline(path, case, error)
+    found = measure_one(_task(path, case, stored), shared or Shared(), progress)
+    return _judged(_checked, path, case, found, stored)
+
+
+def _stored(path: Path, case: Case, *, update: bool) -> Baseline | None:
+    """What a case is judged against; a damaged one that is to be replaced is none."""
+    try:
+        return read_baseline(baseline_path(path, case.id))
+    except EmuError:
+        if update:
+            return None
+        raise
+
+
+def _task(path: Path, case: Case, stored: Baseline | None) -> Task:
+    """Tensors are kept once: outputs that are equal have those of the baseline."""
+    known = stored.digest if stored and stored.tensors else None
+    return Task(suite=path, case=case, known_digest=known)
+
+
+def _judged(
+    judge_case: Callable[[Path, Case, CaseResult, Baseline | None], CaseOutcome],
+    path: Path,
+    case: Case,
+    found: Found,
+    stored: Baseline | None,
+) -> CaseOutcome:
+    if isinstance(found, DataMissingError):
+        outcome = _failed(path, case.id, Kind.DATA, Outcome.MISSING, found)
+    elif isinstance(found, EmuError):
+        outcome = _failed(path, case.id, Kind.RUN, Outcome.FAILED, found)
+    else:
+        try:
+            outcome = judge_case(path, case, found, stored)
+        except MissingError:
+            raise  # a baseline that cannot be written; no other can
+        except Exception as error:  # noqa: BLE001 - a crash is this case's failure
+            found = crash(error, path, case.id)
+            outcome = _failed(path, case.id, Kind.RUN, Outcome.FAILED, found)
+    return _as_expected(path, case, outcome)
+
+
+def _without_baseline(path: Path, case: Case, error: EmuError) -> CaseOutcome:
+    outcome = _failed(path, case.id, Kind.BASELINE, Outcome.MISSING, error)
+    return _as_expected(path, case, outcome)
 
 
 def _as_expected(path: Path, case: Case, outcome: CaseOutcome) -> CaseOutcome:
@@ -164,28 +244,11 @@ def _as_expected(path: Path, case: Case, outcome: CaseOutcome) -> CaseOutcome:
     return replace(outcome, verdicts=verdicts, error=None)
 
 
-def check_case(
-    path: Path,
-    case: Case,
-    progress: Progress | None = None,
-    shared: Shared | None = None,
+def _checked(
+    path: Path, case: Case, result: CaseResult, stored: Baseline | None
 ) -> CaseOutcome:
-    """Measure one case of the suite at `path` and judge it, as `run_gate` does.
-
-    Whatever it raises is its verdict; `shared` is that of other cases.
-    """
-    found = _attempted(_check, path, case, progress, shared or Shared())
-    return _as_expected(path, case, found)
-
-
-def _check(
-    path: Path, case: Case, progress: Progress | None, shared: Shared
-) -> CaseOutcome:
-    try:
-        stored = read_baseline(baseline_path(path, case.id))
-    except EmuError as error:
-        return _failed(path, case.id, Kind.BASELINE, Outcome.MISSING, error)
-    result = run_case(path, case, progress, shared, stored.digest)
+    if stored is None:
+        raise ValueError("nothing to judge by")
     judgements = judge(baseline_of(result), stored) + judge_limits(result)
     return CaseOutcome(
         suite=path.stem,
@@ -197,14 +260,10 @@ def _check(
     )
 
 
-def _update(
-    path: Path, case: Case, progress: Progress | None, shared: Shared
+def _updated(
+    path: Path, case: Case, result: CaseResult, stored: Baseline | None
 ) -> CaseOutcome:
     file = baseline_path(path, case.id)
-    stored = _accepted(file)
-    # Tensors are kept once; equal outputs have those of the baseline.
-    known = stored.digest if stored and stored.tensors else None
-    result = run_case(path, case, progress, shared, known)
     found = baseline_of(result)
     if stored and not found.tensors:
         found = found.model_copy(update={"tensors": stored.tensors})
@@ -241,14 +300,6 @@ def _change(result: CaseResult, stored: Baseline) -> PairedChange | None:
         return None
     right = found.predictions == found.labels
     return paired_change(found.ids, before == found.labels, right)
-
-
-def _accepted(file: Path) -> Baseline | None:
-    """The baseline to be replaced; a damaged one counts as none."""
-    try:
-        return read_baseline(file)
-    except EmuError:
-        return None
 
 
 def _failed(

@@ -23,7 +23,9 @@ from emu.evaluate import ClassifyResult, EvalResult
 from emu.gate.baseline import Baseline, baseline_of
 from emu.gate.gate import CaseOutcome, GateResult
 from emu.gate.history_file import insert, insert_content, read_content, reading, writing
-from emu.gate.run import CaseResult, package_versions
+from emu.gate.result import CaseResult
+from emu.gate.shared import package_versions
+from emu.gate.store import state_folder
 from emu.gate.verdict import Outcome
 from emu.jsondata import strict_json
 
@@ -36,9 +38,7 @@ _GIT_SECONDS: Final = 10.0
 
 def history_path(suite: Path) -> Path:
     """Where the history of a suite, or of a folder of suites, lies."""
-    path = suite.resolve()
-    folder = path if path.is_dir() else path.parent
-    return (folder.parent if folder.name == "suites" else folder) / NAME
+    return state_folder(suite) / NAME.name
 
 
 def find_history(folder: Path) -> Path:

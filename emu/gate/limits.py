@@ -11,7 +11,7 @@ import numpy as np
 from emu.compare import Mode
 from emu.evaluate import DetectResult
 from emu.evaluate.detect.paired_ap import bootstrap_difference
-from emu.gate.run import CaseResult
+from emu.gate.result import CaseResult
 from emu.gate.statistics import paired_change
 from emu.gate.verdict import Judgement, Kind, Outcome
 

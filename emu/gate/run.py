@@ -1,26 +1,22 @@
 """run_case: one measurement, from a model file to figures of its integer program."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool
 
 from emu.compare import Difference, LayerReport, compare_layers
 from emu.errors import ConfigError, MissingError
 from emu.evaluate import (
-    ClassifyResult,
+    Arrays,
     Dataset,
     EvalResult,
     Kind,
     ModelEntry,
-    Pairs,
     default_target,
     evaluate_graph,
     find_dataset,
@@ -29,14 +25,16 @@ from emu.evaluate import (
     lower_entry,
     model_inputs,
     open_model,
-    paired,
     quantize_entry,
 )
 from emu.evaluate.against import compare_against
 from emu.execute import Family
 from emu.gate.digest import BIT_SAMPLES, BitDigest, integer_outputs
+from emu.gate.failures import DataMissingError
 from emu.gate.refusals import require_disjoint, require_limits_fit
-from emu.gate.subset import Choice, Samples, choose_samples
+from emu.gate.result import CaseResult
+from emu.gate.shared import Shared, file_digest, key_of, package_versions
+from emu.gate.subset import choose_samples
 from emu.gate.suite import (
     Case,
     case_calibration,
@@ -52,107 +50,13 @@ from emu.targets import find_target
 # Called with (case id, stage, done, all); stages are FP32, calibrate, integer, compare.
 Progress = Callable[[str, str, int, int], None]
 
-# Names of samples, and whether FP32 and the program are right.
-Rows = tuple[tuple[str, ...], Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]
-
 # From the name of a stage to what moves its bar.
 Stages = Callable[[str], Callable[[int, int], None] | None]
 
 DEFAULT_TARGET: Final = "generic-int8"
 
-_PACKAGES: Final = ("emu", "jax", "numpy", "onnxruntime")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CaseResult:
-    """What was measured of a case.
-
-    Fields:
-        case: as the suite says it.
-        data, calibration: references after the defaults of the model's entry.
-        target: that the program is for; None for one that needs none.
-        fp32, quantized: of the float model and of the integer program.
-        layers: every layer against golden FP32, cumulative and isolated.
-        tensors: some integers of every layer; none where the digest was known.
-        against: engine -> what a limit on LSBs compares with it, tensor by tensor.
-        (`calibration`, `fp32` and `layers` are None for a model that is quantized
-        already.)
-        digest: sha256 of the integer outputs over the first 64 rows.
-        versions: of emu and what it stands on; for information.
-        seconds: of wall-clock time.
-    """
-
-    case: Case
-    data: str
-    calibration: str | None
-    target: str | None
-    fp32: EvalResult | None
-    quantized: EvalResult
-    layers: LayerReport | None
-    digest: str
-    versions: dict[str, str]
-    seconds: float
-    tensors: tuple[KeptTensor, ...] = ()
-    against: Mapping[str, tuple[Difference, ...]] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> Rows | None:
-        """Names, and whether FP32 and the program are right; None without classes."""
-        fp32, quantized = self.fp32, self.quantized
-        if isinstance(fp32, ClassifyResult) and isinstance(quantized, ClassifyResult):
-            labels = fp32.labels
-            right = (fp32.predictions == labels, quantized.predictions == labels)
-            return quantized.ids, *right
-        return None
-
-    @property
-    def pairs(self) -> Pairs | None:
-        """Samples that FP32 and the program judge differently; None without classes."""
-        fp32, quantized = self.fp32, self.quantized
-        if isinstance(fp32, ClassifyResult) and isinstance(quantized, ClassifyResult):
-            return paired(fp32.labels, fp32.predictions, quantized.predictions)
-        return None
-
-    @property
-    def identity(self) -> dict[str, str | None]:
-        """What was asked for: model, data, calibration, target, recipe, samples."""
-        chosen = self.case.samples
-        part = {} if chosen is None else {"samples": _said(chosen)}
-        return {
-            **part,
-            "model": self.case.model,
-            "data": self.data,
-            "calibration": self.calibration,
-            "target": self.target,
-            "recipe": self.case.recipe,
-        }
-
-
-def _said(samples: Samples) -> str:
-    """A part of the data as a suite says it, as JSON."""
-    said = samples.model_dump() if isinstance(samples, Choice) else samples
-    return json.dumps(said)
-
-
-class DataMissingError(MissingError):
-    """The data that a case evaluates is not there."""
-
-
-class Shared:
-    """What the cases of one run have in common, so that it is done once.
-
-    FP32 is the same for every target and recipe; programs of one structure share code.
-    """
-
-    def __init__(self) -> None:
-        """Nothing known."""
-        self.fp32: dict[tuple[str, str], EvalResult] = {}
-        self.family = Family()
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of emu and of what it stands on."""
-    return {package: metadata.version(package) for package in _PACKAGES}
+# Before the names of integers that a batch's digest is made of.
+_BITS: Final = "bits:"
 
 
 def run_case(
@@ -169,9 +73,7 @@ def run_case(
     Raises an EmuError for whatever cannot be found, read or run, and if a sample is
     both calibrated on and evaluated.
     """
-    start = time.monotonic()
-    entry, graph = open_model(case_model(suite, case))
-    require_limits_fit(suite, case, entry)
+    entry = case_model(suite, case)
     try:
         dataset = find_dataset(case_data(suite, case, entry))
     except MissingError as error:
@@ -180,10 +82,51 @@ def run_case(
         ) from error
     if case.samples is not None:
         dataset = choose_samples(dataset, case.samples)
-    measure = _measure_float if kind_of(graph) is Kind.FLOAT else _measure_quantized
-    tell = _stages(case, progress)
     shared = shared or Shared()
-    found = measure(suite, case, entry, graph, dataset, tell, shared)
+    tell = _stages(case, progress)
+    key = _key(suite, case, entry, dataset, shared, known_digest)
+    return shared.recalled(
+        key, lambda: _run(suite, case, entry, dataset, tell, shared, key, known_digest)
+    )
+
+
+def _key(
+    suite: Path,
+    case: Case,
+    entry: ModelEntry,
+    dataset: Dataset,
+    shared: Shared,
+    known_digest: str | None,
+) -> str:
+    """All that the result depends on."""
+    calibration = case.calibration or entry.calibration
+    return key_of(
+        case.model_dump(mode="json"),
+        entry.model_dump(mode="json"),
+        file_digest(entry.file),
+        dataset.digest(),
+        calibration and shared.digest(case_calibration(suite, case, entry)),
+        repr(open_recipe(case_file(suite, case.recipe))) if case.recipe else None,
+        repr(find_target(case_file(suite, case.target or DEFAULT_TARGET))),
+        known_digest,
+    )
+
+
+def _run(
+    suite: Path,
+    case: Case,
+    entry: ModelEntry,
+    dataset: Dataset,
+    tell: Stages,
+    shared: Shared,
+    key: str,
+    known_digest: str | None,
+) -> CaseResult:
+    start = time.monotonic()
+    entry, graph = open_model(entry)
+    require_limits_fit(suite, case, entry)
+    measure = _measure_float if kind_of(graph) is Kind.FLOAT else _measure_quantized
+    found = measure(suite, case, entry, graph, dataset, tell, shared, key)
     tensors: tuple[KeptTensor, ...] = ()
     if found.digest != known_digest:
         rows = min(BIT_SAMPLES, len(dataset))
@@ -231,6 +174,7 @@ def _measure_float(
     dataset: Dataset,
     tell: Stages,
     shared: Shared,
+    key: str,
 ) -> _Measured:
     """A float model and the program that is made of it."""
     if case.limits.max_lsb is not None:
@@ -245,23 +189,29 @@ def _measure_float(
     require_disjoint(suite, case, find_dataset(calibration), dataset)
     size = case.batch_size
     recipe = file.fit(graph, size)
-    key = (entry.model_dump_json(), dataset.digest())
-    if key not in shared.fp32:
-        shared.fp32[key] = evaluate_graph(graph, entry, dataset, size, tell("FP32"))
-    integer = quantize_entry(
-        entry, graph, target, recipe, calibration, size, tell("calibrate")
+    fp32 = _evaluate_float(graph, entry, dataset, size, tell("FP32"), shared)
+    integer = shared.recalled_program(
+        f"{key}/program",
+        lambda: quantize_entry(
+            entry, graph, target, recipe, calibration, size, tell("calibrate")
+        ),
     )
     quantized, digest = _evaluate_bits(
-        integer, entry, dataset, size, tell("integer"), shared.family
+        integer, entry, dataset, size, tell("integer"), shared, key
     )
     return _Measured(
         target=case.target or DEFAULT_TARGET,
         calibration=case.calibration or entry.calibration,
-        fp32=shared.fp32[key],
+        fp32=fp32,
         quantized=quantized,
         digest=digest,
         program=integer,
-        layers=_compare(integer, entry, dataset, case, tell("compare"), shared.family),
+        layers=shared.recalled(
+            f"{key}/layers",
+            lambda: _compare(
+                integer, entry, dataset, case, tell("compare"), shared.family
+            ),
+        ),
     )
 
 
@@ -273,6 +223,7 @@ def _measure_quantized(
     dataset: Dataset,
     tell: Stages,
     shared: Shared,
+    key: str,
 ) -> _Measured:
     """A quantized file lowered for its target, or a program as it is."""
     stated = kind_of(graph) is Kind.STATED
@@ -295,7 +246,7 @@ def _measure_quantized(
         graph = lower_entry(entry, graph, find_target(case_file(suite, target)))
     size = case.batch_size
     quantized, digest = _evaluate_bits(
-        graph, entry, dataset, size, tell("integer"), shared.family
+        graph, entry, dataset, size, tell("integer"), shared, key
     )
     against = {
         engine: compare_against(
@@ -317,17 +268,63 @@ def _measure_quantized(
     )
 
 
+def _evaluate_float(
+    graph: Graph,
+    entry: ModelEntry,
+    dataset: Dataset,
+    batch_size: int,
+    progress: Callable[[int, int], None] | None,
+    shared: Shared,
+) -> EvalResult:
+    """FP32 of a model and data, once in a run."""
+    key = key_of(
+        "FP32",
+        entry.model_dump(mode="json"),
+        file_digest(entry.file),
+        dataset.digest(),
+        batch_size,
+    )
+    if key not in shared.fp32:
+        shared.fp32[key] = evaluate_graph(
+            graph,
+            entry,
+            dataset,
+            batch_size,
+            progress,
+            recall=shared.store.recall(key),
+        )
+    return shared.fp32[key]
+
+
 def _evaluate_bits(
     graph: Graph,
     entry: ModelEntry,
     dataset: Dataset,
     batch_size: int,
     progress: Callable[[int, int], None] | None,
-    family: Family,
+    shared: Shared,
+    key: str,
 ) -> tuple[EvalResult, str]:
     """Evaluate and digest in one pass with one compiled program."""
     tensors = integer_outputs(graph)
     digest = BitDigest(tensors)
+    stored = shared.store.recall(f"{key}/integer")
+    seen: dict[str, np.ndarray] = {}
+
+    def recall(number: int, compute: Callable[[], Arrays]) -> Arrays:
+        """Keep the integers that are digested with what the batch gave."""
+
+        def both() -> Arrays:
+            found = compute()
+            count = digest.missing
+            rows = {f"{_BITS}{name}": seen[name][:count] for name in tensors}
+            return {**found, **(rows if count else {})}
+
+        arrays = stored(number, both)
+        if digest.missing:
+            digest.add({name: arrays[f"{_BITS}{name}"] for name in tensors})
+        return {k: v for k, v in arrays.items() if not k.startswith(_BITS)}
+
     result = evaluate_graph(
         graph,
         entry,
@@ -335,8 +332,9 @@ def _evaluate_bits(
         batch_size,
         progress,
         taps=tensors,
-        watch=digest.add,
-        family=family,
+        watch=seen.update,
+        family=shared.family,
+        recall=recall,
     )
     return result, digest.hexdigest()
 

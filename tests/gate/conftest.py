@@ -93,4 +93,4 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> CaseResult:
 @pytest.fixture
 def instant(monkeypatch: pytest.MonkeyPatch, measured: CaseResult) -> None:
     """Cases of the gate give the measured result without being run."""
-    monkeypatch.setattr("emu.gate.gate.run_case", lambda *_: measured)
+    monkeypatch.setattr("emu.gate.measure.run_case", lambda *_: measured)

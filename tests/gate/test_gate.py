@@ -125,7 +125,7 @@ def test_a_case_that_fails_does_not_stop_the_others(suite, monkeypatch, measured
             raise DataError("no such luck", file="data.npz", where="x[3]")
         return measured
 
-    monkeypatch.setattr("emu.gate.gate.run_case", fail_first)
+    monkeypatch.setattr("emu.gate.measure.run_case", fail_first)
     result = run_gate([suite], update_baseline=True)
     assert [v.case for v in result.verdicts] == ["tiny", "second", "second"]
     assert result.verdicts[0].outcome is Outcome.FAILED
@@ -138,7 +138,7 @@ def test_a_case_that_fails_does_not_stop_the_others(suite, monkeypatch, measured
 def test_a_broken_suite_stops_all_before_anything_runs(suite, monkeypatch):
     broken = suite.parent / "broken.toml"
     broken.write_text('[[case]]\nid = "a"\nmodell = "b"\n')
-    monkeypatch.setattr("emu.gate.gate.run_case", None)
+    monkeypatch.setattr("emu.gate.measure.run_case", None)
     with pytest.raises(ConfigError, match=r"did you mean 'model'"):
         run_gate([suite, broken], update_baseline=True)
     assert not baseline_path(suite, "tiny").exists()
@@ -207,7 +207,7 @@ def test_samples_that_are_gone_have_a_verdict_of_their_own(suite):
 
 
 def test_data_that_is_gone_has_a_verdict_of_its_own(suite, measured, monkeypatch):
-    monkeypatch.setattr("emu.gate.gate.run_case", lambda *_: measured)
+    monkeypatch.setattr("emu.gate.measure.run_case", lambda *_: measured)
     run_gate([suite], update_baseline=True)
     monkeypatch.undo()
     (suite.parent / "data.npz").unlink()
@@ -224,7 +224,7 @@ def test_a_crash_is_the_failure_of_its_case_alone(suite, monkeypatch, measured):
             raise ZeroDivisionError("a\nbug")
         return measured
 
-    monkeypatch.setattr("emu.gate.gate.run_case", crash)
+    monkeypatch.setattr("emu.gate.measure.run_case", crash)
     result = run_gate([suite], update_baseline=True)
     first, second = result.cases
     assert first.verdicts[0].kind is Kind.RUN

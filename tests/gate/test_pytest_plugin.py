@@ -146,7 +146,7 @@ def test_other_bits_fail_the_digest(project, run):
 def test_a_missed_limit_fails_its_item(project, run, measured, monkeypatch):
     project.write_text(project.read_text().replace("= 5.0", "= -90.0"))
     monkeypatch.setattr(
-        "emu.gate.gate.run_case", lambda _, case, *rest: replace(measured, case=case)
+        "emu.gate.measure.run_case", lambda _, case, *rest: replace(measured, case=case)
     )
     result = run("suites")
     assert failed(result) == {"limit"}
@@ -188,7 +188,7 @@ def test_a_case_that_cannot_run_fails_in_every_item_in_one_line(
         tries.append(1)
         raise error
 
-    monkeypatch.setattr("emu.gate.gate.run_case", fail)
+    monkeypatch.setattr("emu.gate.measure.run_case", fail)
     result = run("suites")
     assert failed(result) == set(ITEMS)
     assert result.outlines.count(f"run failed: {error}") == len(ITEMS)
@@ -260,7 +260,7 @@ def test_a_case_is_measured_once_in_a_run(project, run, measured, monkeypatch):
         runs.append(case.id)
         return measured
 
-    monkeypatch.setattr("emu.gate.gate.run_case", count)
+    monkeypatch.setattr("emu.gate.measure.run_case", count)
     run("suites").assert_outcomes(passed=len(ITEMS))
     assert runs == ["tiny"]
 

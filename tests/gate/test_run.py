@@ -16,7 +16,7 @@ from emu.gate import (
     run_case,
 )
 from emu.gate.limits import judge_limits
-from emu.gate.run import Shared
+from emu.gate.shared import Shared
 from emu.gate.verdict import judge
 from tests.quantized import tiny_tflite
 

@@ -1,17 +1,19 @@
 """The evaluation loop of detectors: images through a model and its decoder."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from jaxtyping import Int64
 
 from emu.errors import DataError
-from emu.evaluate.batches import batches, require_no_nan
+from emu.evaluate.batches import Batch, batches, require_no_nan
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.detect.boxes import Detections, Objects
 from emu.evaluate.detect.decode import Decoder, class_count, detect
 from emu.evaluate.detect.result import DetectResult
 from emu.evaluate.preprocess import Preprocess
+from emu.evaluate.recall import Arrays, Recall, compute_anew
 
 # From float32 rows to all outputs of the model, by name.
 PredictAll = Callable[[np.ndarray], Mapping[str, np.ndarray]]
@@ -27,6 +29,7 @@ def evaluate_detector(
     batch_size: int = 32,
     progress: Progress | None = None,
     workers: int = 2,
+    recall: Recall = compute_anew,
 ) -> DetectResult:
     """Run every image through `predict` and its decoder.
 
@@ -38,6 +41,7 @@ def evaluate_detector(
         batch_size: rows per call.
         progress: called with (finished images, all images) after each batch.
         workers: threads that decode and prepare.
+        recall: gives what an earlier, interrupted run found for a batch.
 
     Raises:
         DataError: no annotated objects, an unreadable image, or an output that is NaN;
@@ -47,7 +51,8 @@ def evaluate_detector(
     """
     objects = require_objects(dataset)
     found: list[Detections] = []
-    for batch in batches(dataset, preprocess, batch_size, workers):
+
+    def run(batch: Batch) -> Arrays:
         outputs = predict(batch.x)
         if not found:
             _require_as_many_classes(class_count(decoder, outputs), dataset)
@@ -59,8 +64,11 @@ def evaluate_detector(
         missing = batch_size - len(sizes) if found else 0
         full = {name: _filled(x, missing) for name, x in outputs.items()}
         filled = detect(decoder, full, placements + placements[:1] * missing)
-        found += filled[: len(sizes)]
         _require_known_classes(filled, batch.index, dataset)
+        return _joined(filled[: len(sizes)])
+
+    for number, batch in enumerate(batches(dataset, preprocess, batch_size, workers)):
+        found += _apart(recall(number, partial(run, batch)))
         if progress is not None:
             progress(len(found), len(dataset))
     return DetectResult(
@@ -108,6 +116,26 @@ def _require_known_classes(
                 file=dataset.file,
                 where=dataset.ids[int(position)],
             )
+
+
+def _joined(found: Sequence[Detections]) -> Arrays:
+    """The detections of a batch, image after image, and how many each has."""
+    return {
+        "counts": np.array([len(one.scores) for one in found], np.int64),
+        "boxes": np.concatenate([one.boxes for one in found]),
+        "scores": np.concatenate([one.scores for one in found]),
+        "classes": np.concatenate([one.classes for one in found]),
+    }
+
+
+def _apart(batch: Arrays) -> list[Detections]:
+    """What was joined."""
+    cuts = np.cumsum(batch["counts"])[:-1]
+    columns = (np.split(batch[name], cuts) for name in ("boxes", "scores", "classes"))
+    return [
+        Detections(boxes=boxes, scores=scores, classes=classes)
+        for boxes, scores, classes in zip(*columns, strict=True)
+    ]
 
 
 def _filled(x: np.ndarray, missing: int) -> np.ndarray:

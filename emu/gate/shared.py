@@ -1,0 +1,113 @@
+"""What the cases of one run have in common, and what an earlier run has finished."""
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import emu
+from emu.errors import DataError, EmuError
+from emu.evaluate import EvalResult, find_dataset
+from emu.execute import Family
+from emu.gate.codec import decode, encode
+from emu.gate.store import Store
+from emu.graph import Graph, load_graph, save_graph
+
+_PACKAGES: Final = ("emu", "jax", "numpy", "onnxruntime")
+
+T = TypeVar("T")
+
+
+class Shared:
+    """What the cases of one run have in common, so that it is done once.
+
+    FP32 is the same for every target and recipe; programs of one structure share code;
+    data is digested once. What `store` holds an interrupted run has done already.
+    """
+
+    def __init__(self, store: Store | None = None) -> None:
+        """Nothing known, but for what is stored."""
+        self.fp32: dict[str, EvalResult] = {}
+        self.family = Family()
+        self.store = store or Store()
+        self._digests: dict[str, str] = {}
+
+    def digest(self, reference: str) -> str:
+        """The digest of the data that a reference names; errors as of `find_dataset`."""
+        if reference not in self._digests:
+            self._digests[reference] = find_dataset(reference).digest()
+        return self._digests[reference]
+
+    def recalled(self, key: str, compute: Callable[[], T]) -> T:
+        """What is stored under a key; else what `compute` gives, stored from now on.
+
+        For what `encode` knows.
+        """
+        known = self.store.get(key)
+        if known is not None:
+            try:
+                return decode(known)
+            except DataError:
+                pass  # damaged by a machine that failed: computed anew
+        found = compute()
+        if self.store.path:
+            self.store.put(key, encode(found))
+        return found
+
+    def recalled_program(self, key: str, compute: Callable[[], Graph]) -> Graph:
+        """The same for a program, stored as an .emu file."""
+        if self.store.path is None:
+            return compute()
+        with tempfile.TemporaryDirectory(prefix="emu-") as folder:
+            file = Path(folder) / "program.emu"
+            known = self.store.get(key)
+            if known is not None:
+                file.write_bytes(known)
+                try:
+                    return load_graph(file)
+                except EmuError:
+                    pass  # as above
+            found = compute()
+            save_graph(found, file)
+            self.store.put(key, file.read_bytes())
+            return found
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of emu and of what it stands on."""
+    return {package: metadata.version(package) for package in _PACKAGES}
+
+
+def key_of(*parts: Any) -> str:  # noqa: ANN401 - JSON data
+    """A key for what these parts (JSON data) and this emu on this machine give."""
+    text = json.dumps([_surroundings(), *parts], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """The sha256 (hex) of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def _surroundings() -> list[Any]:
+    """The code of emu, versions, and the machine: golden floats depend on it."""
+    code = hashlib.sha256()
+    folder = Path(emu.__file__).parent
+    for file in sorted([*folder.rglob("*.py"), *folder.rglob("*.toml")]):
+        code.update(f"{file.relative_to(folder)} {file_digest(file)}\n".encode())
+    settings = {k: v for k, v in os.environ.items() if k.startswith(("JAX_", "XLA_"))}
+    return [
+        code.hexdigest(),
+        package_versions(),
+        list(platform.uname()),
+        platform.python_version(),
+        settings,
+    ]

@@ -1,0 +1,80 @@
+"""Cases in processes of their own: the same results, and deaths that stay theirs."""
+
+import json
+import textwrap
+
+import pytest
+
+from emu.errors import DataError, EmuError, MissingError
+from emu.gate import Kind, Outcome, run_gate
+from emu.gate.failures import DataMissingError, error_of, plain_error
+from emu.report import gate_json
+from tests.gate.conftest import SUITE, write_suite
+
+OTHERS = """
+    [[case]]
+    id = "second"
+    model = "tiny.toml"
+    calibration = "data.npz[0:20]"
+
+    [[case]]
+    id = "lost"
+    model = "tiny.toml"
+    calibration = "data.npz[0:20]"
+    data = "gone.npz"
+"""
+
+# Python reads it at its start; it ends the process that measures the case "second".
+DEATH = """
+import os, signal
+import emu.gate.measure as measure
+
+sound = measure.run_case
+
+def dying(suite, case, *rest):
+    if case.id == "second":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return sound(suite, case, *rest)
+
+measure.run_case = dying
+"""
+
+
+def measured(result) -> str:
+    found = gate_json(result)
+    for case in found["cases"]:
+        case.pop("seconds", None)
+    return json.dumps(found)
+
+
+def test_processes_find_what_one_finds_and_a_dead_one_costs_its_case(
+    tmp_path, monkeypatch
+):
+    path = write_suite(tmp_path / "project", SUITE + OTHERS)
+    run_gate([path], update_baseline=True)
+    alone = run_gate([path])
+    assert measured(run_gate([path], jobs=2)) == measured(alone)
+    (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(DEATH))
+    monkeypatch.syspath_prepend(tmp_path)
+    tiny, second, lost = run_gate([path], jobs=2).cases
+    assert tiny.verdicts == alone.cases[0].verdicts
+    assert lost.verdicts == alone.cases[2].verdicts
+    (verdict,) = second.verdicts
+    assert (verdict.kind, verdict.outcome) == (Kind.RUN, Outcome.FAILED)
+    assert verdict.detail == f"{path}: second: its process ended by signal SIGKILL"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EmuError("plain"),
+        DataError("of data", file="a.npz", where="x"),
+        MissingError("gone", file="b"),
+        DataMissingError("no data"),
+    ],
+)
+def test_errors_cross_to_another_process(error):
+    again = error_of(json.loads(json.dumps(plain_error(error))))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert again.to_json() == error.to_json()
