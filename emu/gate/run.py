@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from emu.compare import Difference, LayerReport, compare_layers
-from emu.errors import ConfigError, MissingError
+from emu.errors import ConfigError, EmuError, MissingError
 from emu.evaluate import (
     Arrays,
     Dataset,
@@ -100,16 +100,26 @@ def _key(
 ) -> str:
     """All that the result depends on."""
     calibration = case.calibration or entry.calibration
+    recipe, target = case.recipe, case.target or DEFAULT_TARGET
     return key_of(
         case.model_dump(mode="json"),
         entry.model_dump(mode="json"),
-        file_digest(entry.file),
+        _told(lambda: file_digest(entry.file)),
         dataset.digest(),
-        calibration and shared.digest(case_calibration(suite, case, entry)),
-        repr(open_recipe(case_file(suite, case.recipe))) if case.recipe else None,
-        repr(find_target(case_file(suite, case.target or DEFAULT_TARGET))),
+        calibration
+        and _told(lambda: shared.digest(case_calibration(suite, case, entry))),
+        recipe and _told(lambda: repr(open_recipe(case_file(suite, recipe)))),
+        _told(lambda: repr(find_target(case_file(suite, target)))),
         known_digest,
     )
+
+
+def _told(read: Callable[[], str]) -> str:
+    """What is read; or why it cannot be, which is an error only where it is needed."""
+    try:
+        return read()
+    except EmuError as error:
+        return str(error)
 
 
 def _run(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import emu
-from emu.errors import DataError, EmuError
+from emu.errors import DataError, EmuError, MissingError
 from emu.evaluate import EvalResult, find_dataset
 from emu.execute import Family
 from emu.gate.codec import decode, encode
@@ -91,9 +91,12 @@ def key_of(*parts: Any) -> str:  # noqa: ANN401 - JSON data
 
 
 def file_digest(path: Path) -> str:
-    """The sha256 (hex) of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The sha256 (hex) of a file; MissingError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MissingError(f"cannot read: {error.strerror}", file=path) from error
 
 
 @cache
