@@ -1,5 +1,6 @@
 """The gate: suites, baselines and verdicts."""
 
+from emu.gate.bands import Bands as Bands
 from emu.gate.baseline import (
     Baseline as Baseline,
     LayerFigures as LayerFigures,
@@ -45,7 +46,10 @@ from emu.gate.run import (
     run_case as run_case,
 )
 from emu.gate.select import Selection as Selection, parse_shard as parse_shard
-from emu.gate.statistics import PairedChange as PairedChange
+from emu.gate.statistics import (
+    DetectionChange as DetectionChange,
+    PairedChange as PairedChange,
+)
 from emu.gate.suite import (
     Case as Case,
     Limits as Limits,

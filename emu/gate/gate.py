@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from emu.errors import ConfigError, EmuError
-from emu.evaluate import ClassifyResult
 from emu.gate.baseline import (
     Baseline,
     baseline_folder,
@@ -19,7 +17,8 @@ from emu.gate.baseline import (
 from emu.gate.limits import judge_limits
 from emu.gate.run import CaseResult, DataMissingError, Progress, Shared, run_case
 from emu.gate.select import Selection, suite_files
-from emu.gate.statistics import PairedChange, paired_change
+from emu.gate.since import change_since
+from emu.gate.statistics import DetectionChange, PairedChange
 from emu.gate.suite import Case, Suite, read_suite
 from emu.gate.verdict import (
     Judgement,
@@ -41,8 +40,9 @@ class CaseOutcome:
         verdicts: its judgements.
         result: what was measured; None if it could not be, or was not.
         baseline: what it was judged against, before any update; None if there is none.
-        change: samples that were judged otherwise when the baseline was made; None
-            without classes, or where the samples are others.
+        change: samples that were judged otherwise when the baseline was made; of a
+            detector what changed, None where nothing did. None too for a model that
+            reconstructs, and where the samples are others.
         changes: differences that an update wrote, `what: old -> new`.
         error: why it could not be measured.
     """
@@ -52,7 +52,7 @@ class CaseOutcome:
     verdicts: tuple[Verdict, ...]
     result: CaseResult | None = None
     baseline: Baseline | None = None
-    change: PairedChange | None = None
+    change: PairedChange | DetectionChange | None = None
     changes: tuple[str, ...] = ()
     error: EmuError | None = None
 
@@ -92,25 +92,29 @@ def run_gate(
     suites: Sequence[Path],
     *,
     selection: Selection = Selection(),  # noqa: B008 - frozen
-    update_baseline: bool = False,
+    reason: str | None = None,
     progress: Progress | None = None,
 ) -> GateResult:
     """Measure the chosen cases of the suites and judge each against its baseline.
 
     A case that raises is that case's verdict; the others still run. Without a sound
-    baseline a case is not measured. `update_baseline` stores what was found (each case
-    as soon as it is measured) and judges only limits. Of a folder its suites run.
+    baseline a case is not measured. With a `reason` what was found is accepted for it:
+    stored, each case as soon as it is measured, where it differs; only limits are
+    judged then. Of a folder its suites run.
 
-    Raises an EmuError, before anything runs, if a suite cannot be read or no case is
-    chosen.
+    Raises an EmuError, before anything runs, if a suite cannot be read, no case is
+    chosen or the reason is empty.
     """
+    if reason is not None and not reason.strip():
+        raise ConfigError("found no reason for the new baselines")
     if not suites:
         raise ConfigError("no suite to run")
     read = [(path, read_suite(path)) for path in suite_files(list(map(Path, suites)))]
     chosen = selection.of([(path, case) for path, suite in read for case in suite.case])
     if not chosen:
         raise ConfigError("no case is chosen by -k, --tag and --shard")
-    attempt = _update if update_baseline else _check
+    accept = partial(_update, reason=" ".join((reason or "").split()))
+    attempt = _check if reason is None else accept
     shared = Shared()
     outcomes = [
         _as_expected(path, case, _attempted(attempt, path, case, progress, shared))
@@ -186,19 +190,20 @@ def _check(
     except EmuError as error:
         return _failed(path, case.id, Kind.BASELINE, Outcome.MISSING, error)
     result = run_case(path, case, progress, shared, stored.digest)
-    judgements = judge(baseline_of(result), stored) + judge_limits(result)
+    found = baseline_of(result)
+    judgements = judge(found, stored, case.bands) + judge_limits(result)
     return CaseOutcome(
         suite=path.stem,
         case=case.id,
         verdicts=_verdicts(path, case.id, judgements),
         result=result,
         baseline=stored,
-        change=_change(result, stored),
+        change=change_since(result, found, stored),
     )
 
 
 def _update(
-    path: Path, case: Case, progress: Progress | None, shared: Shared
+    path: Path, case: Case, progress: Progress | None, shared: Shared, *, reason: str
 ) -> CaseOutcome:
     file = baseline_path(path, case.id)
     stored = _accepted(file)
@@ -214,10 +219,11 @@ def _update(
     else:
         judgements = [
             (kind, outcome if outcome is Outcome.EQUAL else Outcome.ACCEPTED, detail)
-            for kind, outcome, detail in judge(found, stored)
+            for kind, outcome, detail in judge(found, stored, case.bands)
         ]
     if changes:
-        write_baseline(file, found)
+        write_baseline(file, found.model_copy(update={"reason": reason}))
+        changes.append(f"reason: {reason}")
     return CaseOutcome(
         suite=path.stem,
         case=case.id,
@@ -226,21 +232,6 @@ def _update(
         baseline=stored,
         changes=tuple(changes),
     )
-
-
-def _change(result: CaseResult, stored: Baseline) -> PairedChange | None:
-    """What changed since the baseline, if it was made of the same samples."""
-    found = result.quantized
-    same = all(
-        stored.case.get(key) == result.identity.get(key) for key in ("data", "samples")
-    )
-    if not same or not isinstance(found, ClassifyResult):
-        return None
-    before = np.array(" ".join(stored.predictions).split(), np.int64)
-    if len(before) != len(found.predictions):
-        return None
-    right = found.predictions == found.labels
-    return paired_change(found.ids, before == found.labels, right)
 
 
 def _accepted(file: Path) -> Baseline | None:

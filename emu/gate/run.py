@@ -45,6 +45,7 @@ from emu.gate.suite import (
     case_model,
 )
 from emu.gate.tensors import KeptTensor, keep_tensors
+from emu.gate.time_ratio import time_ratios, timed_rivals
 from emu.graph import Graph
 from emu.quantize import open_recipe
 from emu.targets import find_target
@@ -60,6 +61,8 @@ Stages = Callable[[str], Callable[[int, int], None] | None]
 
 DEFAULT_TARGET: Final = "generic-int8"
 
+# Limits for a model that is quantized already.
+_ANY_MODEL: Final = frozenset({"max_lsb", "max_time_ratio"})
 _PACKAGES: Final = ("emu", "jax", "numpy", "onnxruntime")
 
 
@@ -75,6 +78,7 @@ class CaseResult:
         layers: every layer against golden FP32, cumulative and isolated.
         tensors: some integers of every layer; none where the digest was known.
         against: engine -> what a limit on LSBs compares with it, tensor by tensor.
+        time_ratios: engine -> times as long as in it; only where a limit asks.
         (`calibration`, `fp32` and `layers` are None for a model that is quantized
         already.)
         digest: sha256 of the integer outputs over the first 64 rows.
@@ -94,6 +98,7 @@ class CaseResult:
     seconds: float
     tensors: tuple[KeptTensor, ...] = ()
     against: Mapping[str, tuple[Difference, ...]] = field(default_factory=dict)
+    time_ratios: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def rows(self) -> Rows | None:
@@ -180,6 +185,7 @@ def run_case(
         ) from error
     if case.samples is not None:
         dataset = choose_samples(dataset, case.samples)
+    rivals = timed_rivals(entry.file, case.limits.max_time_ratio or ())
     measure = _measure_float if kind_of(graph) is Kind.FLOAT else _measure_quantized
     tell = _stages(case, progress)
     shared = shared or Shared()
@@ -206,6 +212,7 @@ def run_case(
         against=found.against,
         versions=package_versions(),
         seconds=time.monotonic() - start,
+        time_ratios=time_ratios(found.program, rivals, case.batch_size),
     )
 
 
@@ -279,7 +286,7 @@ def _measure_quantized(
     foreign = {
         "calibration": case.calibration,
         "recipe": case.recipe,
-        "limits": case.limits if case.limits.stated - {"max_lsb"} else None,
+        "limits": case.limits if case.limits.stated - _ANY_MODEL else None,
         "target": None if stated else case.target,
     }
     for key, value in foreign.items():

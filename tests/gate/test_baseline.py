@@ -61,7 +61,7 @@ def test_no_baseline_is_missing(tmp_path):
         lambda text: text[: len(text) // 2],
         lambda text: "[" * 100_000,
         lambda text: "[]",
-        lambda text: text.replace('"format": 1', '"format": 2'),
+        lambda text: text.replace('"format": 2', '"format": 3'),
         lambda text: text.replace('"digest"', '"digets"'),
         lambda text: text.replace('"predictions": [', '"predictions": [5,'),
         lambda text: "\ud800",

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from emu.evaluate import AucCounts, ReconstructResult
-from emu.gate import Baseline, Kind, Limits, Outcome, baseline_of
+from emu.gate import Bands, Baseline, Kind, Limits, Outcome, baseline_of
 from emu.gate.limits import judge_limits
-from emu.gate.verdict import BAND_DB, differences, judge
+from emu.gate.verdict import differences, judge
+
+BAND_DB = Bands().sqnr_db
 
 
 @pytest.fixture
