@@ -73,8 +73,9 @@ def validate(
     except ValidationError as error:
         # A misspelled key is both unknown and missing: tell of the unknown one.
         first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+        way = _in_data(first["loc"], data)
         raise ConfigError(
-            _explain(first, schema), file=file, where=place((*at, *first["loc"]), text)
+            _explain(first, schema), file=file, where=place((*at, *way), text)
         ) from error
 
 
@@ -103,6 +104,20 @@ def nearest(name: str, known: list[str]) -> str:
         return ""
     more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
     return f"; known are {', '.join(map(repr, sorted(known)[:_LISTED]))}{more}"
+
+
+def _in_data(loc: tuple[int | str, ...], data: object) -> tuple[int | str, ...]:
+    """`loc` without names of members of unions; the last part may be a missing key."""
+    found: list[int | str] = []
+    for part in loc:
+        if isinstance(data, dict) and (part in data or part == loc[-1]):
+            data = data.get(part)
+        elif isinstance(data, list | tuple) and isinstance(part, int):
+            data = data[part]
+        else:
+            continue
+        found.append(part)
+    return tuple(found)
 
 
 def _explain(first: Any, schema: type[BaseModel]) -> str:  # noqa: ANN401 - pydantic's own

@@ -133,7 +133,7 @@ def baseline_of(result: CaseResult) -> Baseline:
 def write_baseline(path: Path, baseline: Baseline) -> None:
     """Write whole or not at all; equal baselines give equal bytes."""
     content = strict_json(baseline.model_dump())
-    text = _layout({**content, "checksum": _checksum(content)}, "") + "\n"
+    text = _layout({**content, "checksum": checksum_of(content)}, "") + "\n"
     write_atomically(path, text.encode())
 
 
@@ -159,7 +159,7 @@ def read_baseline(path: Path) -> Baseline:
     try:
         data = json.loads(text, parse_constant=_no_number)
         claimed = data.pop("checksum", None) if isinstance(data, dict) else None
-        actual = _checksum(data)
+        actual = checksum_of(data)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"damaged baseline: {error}", file=path) from error
     if not isinstance(data, dict):
@@ -174,22 +174,21 @@ def read_baseline(path: Path) -> Baseline:
     return validate(data, Baseline, file=path)
 
 
-def _require_format(found: object, path: Path) -> None:
-    if found == FORMAT:
-        return
-    number = isinstance(found, int) and not isinstance(found, bool)
-    line = f"found baseline format {found!r}, expected {FORMAT}"
-    if number and found > FORMAT:
-        line += "; it was made by a newer emu"
-    elif number:
-        line += f"; it was made by an older emu, {UPDATE} writes a new one"
-    raise ConfigError(line, file=path)
-
-
-def _checksum(content: object) -> str:
+def checksum_of(content: object) -> str:
     """sha256 of JSON, whatever the order of keys and the layout."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _require_format(found: object, path: Path) -> None:
+    if found == FORMAT:
+        return
+    line = f"found baseline format {found!r}, expected {FORMAT}"
+    if isinstance(found, int) and found > FORMAT:
+        line += "; it was made by a newer emu"
+    elif isinstance(found, int):
+        line += f"; it was made by an older emu, {UPDATE} writes a new one"
+    raise ConfigError(line, file=path)
 
 
 def _no_number(text: str) -> NoReturn:

@@ -27,7 +27,7 @@ in its project (see `emu.gate.project`). Names are looked for in the `models` an
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -43,6 +43,7 @@ from emu.evaluate.selection import split_reference
 from emu.gate.bands import Bands
 from emu.gate.project import require_inside
 from emu.gate.subset import Samples
+from emu.gate.time_ratio import TIMED_ENGINES
 
 _PATH_SUFFIXES: Final = (".toml", ".npz", *sorted(MODEL_SUFFIXES))
 _CASES: Final = re.compile(r"^\s*(\[\[\s*case\s*\]\]|case\s*=)", re.MULTILINE)
@@ -85,12 +86,16 @@ class Limits(Config):
         """The names of those that are set."""
         return {name for name, value in self if value is not None}
 
-    @field_validator("max_lsb", "max_time_ratio")
+    @field_validator("max_lsb")
     @classmethod
-    def _names_engines(cls, limits: dict[str, Any] | None) -> dict[str, Any] | None:
-        for name in limits or ():
-            if name not in ENGINES:
-                raise ValueError(f"no engine {name!r}{nearest(name, list(ENGINES))}")
+    def _names_engines(cls, limits: dict[str, int] | None) -> dict[str, int] | None:
+        _require_known(limits or (), list(ENGINES))
+        return limits
+
+    @field_validator("max_time_ratio")
+    @classmethod
+    def _names_timed(cls, limits: dict[str, float] | None) -> dict[str, float] | None:
+        _require_known(limits or (), list(TIMED_ENGINES))
         return limits
 
 
@@ -258,6 +263,12 @@ def _locate(suite: Path, ref: str, section: str) -> str:
         return str(suite.parent / ref)
     entry = suite.parent / section / f"{ref}.toml"
     return str(entry) if entry.is_file() else ref
+
+
+def _require_known(engines: Iterable[str], known: list[str]) -> None:
+    for name in engines:
+        if name not in known:
+            raise ValueError(f"no engine {name!r}{nearest(name, known)}")
 
 
 def _lines(first: int, second: int) -> str:

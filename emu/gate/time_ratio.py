@@ -16,28 +16,29 @@ from emu.evaluate.rivals import LiteRtRival, Rival, Run, onnx_rival
 from emu.execute import Program
 from emu.graph import Graph, is_static
 
-# Engine, as of `emu.compare.ENGINES` -> endings of its files, and what runs them.
+# Engine, by its name in `emu.compare.ENGINES` -> endings of its files, what runs them.
 _RIVALS: Final[Mapping[str, tuple[str, Callable[[Path], Rival]]]] = MappingProxyType(
     {
         "onnxruntime": (".onnx", onnx_rival),
-        "litert": (".tflite", lambda path: LiteRtRival(path=path)),
+        "litert-xnnpack": (".tflite", lambda path: LiteRtRival(path=path)),
     }
 )
+TIMED_ENGINES: Final = tuple(_RIVALS)
 _SECONDS: Final = 1.0
 
 
 def timed_rivals(source: Path, engines: Iterable[str]) -> dict[str, Rival]:
-    """What the program of a model file is timed beside.
+    """What the program of a model file is timed beside; names of `TIMED_ENGINES`.
 
     Raises UnsupportedError for an engine that does not run such files, ModelError for
     a model that it cannot run.
     """
     found = {}
     for engine in engines:
-        suffix, rival_of = _RIVALS.get(engine, ("", None))
-        if rival_of is None or source.suffix.lower() != suffix:
+        suffix, rival_of = _RIVALS[engine]
+        if source.suffix.lower() != suffix:
             raise UnsupportedError(
-                f"max_time_ratio: {engine} does not run such files", file=source
+                f"max_time_ratio: {engine} runs {suffix} files only", file=source
             )
         found[engine] = rival_of(source)
     return found

@@ -109,7 +109,7 @@ def test_a_worse_layer_fails_its_item_alone_and_shows_its_figures(project, run):
     result.stdout.fnmatch_lines(
         [
             "*tiny::layer?conv?*",
-            "layer regressed: cumulative conv * -> * dB, isolated conv * -> * dB",
+            "layer regressed: cumulative conv * -> * dB; isolated conv * -> * dB",
             "  cumulative * baseline * now",
             "  sqnr_db *",
             "  isolated * baseline * now",

@@ -8,15 +8,18 @@ from rich.console import Console, RenderableType
 
 from emu.compare import Mode
 from emu.evaluate import AucCounts, ReconstructResult
-from emu.gate import Outcome
+from emu.gate import CaseOutcome, DetectionChange, Outcome, Verdict
 from emu.report import (
     WIDTH,
     accuracy_table,
     eval_table,
     gate_report,
     layer_table,
+    summary_table,
     verdict_table,
 )
+from emu.report.changes import change_lines
+from tests.gate.made_up import outcome, run_of
 
 
 def rendered(renderable: RenderableType, width: int = WIDTH) -> str:
@@ -118,3 +121,76 @@ def test_a_gate_report_ends_in_one_line_of_summary(gate):
     assert "s/c: digest bits: a -> b" in text
     assert "c: layers against golden FP32" in text
     assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_the_last_table_has_a_line_for_each_case(gate):
+    lines = rendered(gate_report(gate)).splitlines()
+    head, measured, failed, last = [line.rstrip() for line in lines[-4:]]
+    assert head.split() == [
+        "case",
+        "verdict",
+        "to",
+        "FP32",
+        "to",
+        "base",
+        "worst",
+        "layer",
+        "dB",
+        "s",
+    ]
+    assert measured.split() == ["c", "failed", "-0.50", "+0.00", "first", "31.0", "1.2"]
+    assert failed.split() == ["f", "failed", *"-----"]
+    assert last.startswith("gate: ")
+
+
+def test_the_worst_verdict_of_a_case_is_shown():
+    judged = [Outcome.HOLDS, Outcome.REGRESSED, Outcome.EQUAL]
+    cases = [outcome("a"), outcome("b", judged=Outcome.IMPROVED)]
+    verdicts = tuple(
+        Verdict(suite="s", case="c", kind=kind, outcome=found, detail="")
+        for found in judged
+        for kind in [cases[0].verdicts[0].kind]
+    )
+    cases.append(replace(cases[0], case="c", verdicts=verdicts))
+    lines = rendered(summary_table(cases)).splitlines()[1:]
+    assert [line.split()[:2] for line in lines] == [
+        ["a", "equal"],
+        ["b", "improved"],
+        ["c", "regressed"],
+    ]
+
+
+def test_long_names_leave_every_figure_of_the_last_table_whole():
+    case = outcome("c" * 60, sqnr_db=(40.0, 35.0, -123.4))
+    result = case.result
+    assert result is not None
+    tables = {
+        mode: table.assign(name="layer" * 20)
+        for mode, table in result.layers.tables.items()
+    }
+    layers = replace(result.layers, tables=tables)
+    wide = replace(case, result=replace(result, layers=layers, seconds=12345.6))
+    text = rendered(summary_table([wide]))
+    assert max(map(len, text.splitlines())) <= WIDTH
+    for figure in ("equal", "-25.00", "-123.4", "12345.6"):
+        assert figure in text
+
+
+def changed(**names: tuple[str, ...]) -> CaseOutcome:
+    change = DetectionChange(samples=40, points=-1.5, low=-2.5, high=-0.5, **names)
+    return replace(outcome(), change=change)
+
+
+def test_a_changed_detector_is_told_with_its_interval_and_images():
+    case = changed(worse=tuple(f"w{i}" for i in range(7)), better=("b",))
+    text = "".join(map(rendered, change_lines(case)))
+    assert "c: -1.50 points of mAP beside the baseline, 95 % interval -2.50" in text
+    assert "7 images worse: w0, w1, w2, w3, w4, 2 more" in text
+    assert "1 images better: b" in text
+    assert "from about 1.00 points on" in text
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_a_reason_is_printed_with_what_it_accepts(gate):
+    case = replace(gate.cases[0], changes=("digest bits: a -> b", "reason: so it is"))
+    assert "s/c: reason: so it is" in rendered(gate_report(run_of(case)))
