@@ -189,8 +189,7 @@ def _bits(found: Baseline, stored: Baseline) -> tuple[Outcome, str]:
 
 def _changed_predictions(found: Baseline, stored: Baseline) -> str:
     """How many samples changed their prediction, and the first; "" for none."""
-    old = " ".join(stored.predictions).split()
-    new = " ".join(found.predictions).split()
+    old, new = _predictions(stored), _predictions(found)
     if len(old) != len(new):
         return f"{len(old)} -> {len(new)} predictions"
     off = [i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
@@ -199,8 +198,15 @@ def _changed_predictions(found: Baseline, stored: Baseline) -> str:
     first = off[0]
     return (
         f"{len(off)} of {len(new)} predictions differ, "
-        f"first sample {first}: {old[first]} -> {new[first]}"
+        f"first sample {first}: {old[first].split()[0]} -> {new[first].split()[0]}"
     )
+
+
+def _predictions(baseline: Baseline) -> list[str]:
+    """Of each sample: a class or score, or the line of a detector."""
+    if baseline.quantized.get("n") == len(baseline.predictions):
+        return list(baseline.predictions)
+    return " ".join(baseline.predictions).split()
 
 
 def _layer_lines(

@@ -21,9 +21,7 @@ def change_lines(case: CaseOutcome) -> list[RenderableType]:
     elif change and (change.newly_wrong or change.newly_right):
         lines = _of_samples(change)
     elif _lacks_boxes(case):
-        lines = [
-            "its baseline keeps no boxes to compare with; an update would add them"
-        ]
+        lines = ["its baseline keeps no boxes to compare; an update would add them"]
     else:
         return []
     first, *rest = lines
@@ -47,10 +45,8 @@ def _of_samples(change: PairedChange) -> list[str]:
 
 def _of_detections(change: DetectionChange) -> list[str]:
     return [
-        (
-            f"{change.points:+.2f} points of mAP beside the baseline, "
-            f"95 % interval {change.low:+.2f} to {change.high:+.2f} (paired bootstrap)"
-        ),
+        f"{change.points:+.2f} points of mAP beside the baseline",
+        f"  95 % interval {change.low:+.2f} to {change.high:+.2f} (paired bootstrap)",
         *_named("images worse", change.worse),
         *_named("images better", change.better),
         (

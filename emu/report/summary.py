@@ -12,7 +12,6 @@ from emu.evaluate import MILLION, EvalResult
 from emu.gate import CaseOutcome, Outcome
 from emu.report.colors import COLORS
 
-_CASE: Final = 32
 _LAYER: Final = 20
 _ORDER: Final = tuple(Outcome)
 
@@ -25,7 +24,8 @@ def summary_table(cases: Iterable[CaseOutcome]) -> Table:
     that of the least SQNR alone (in the network, where only that is compared).
     """
     table = Table(box=None, pad_edge=False)
-    table.add_column("case", max_width=_CASE, no_wrap=True, overflow="ellipsis")
+    # The one column that may wrap, so that all else stays whole.
+    table.add_column("case", overflow="fold")
     table.add_column("verdict", no_wrap=True)
     for head in ("to FP32", "to base"):
         table.add_column(head, justify="right", no_wrap=True)

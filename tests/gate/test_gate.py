@@ -10,6 +10,7 @@ from emu.errors import ConfigError, DataError
 from emu.gate import (
     Kind,
     Outcome,
+    PairedChange,
     Selection,
     baseline_path,
     read_baseline,
@@ -86,11 +87,33 @@ def test_better_and_worse_both_fail_until_accepted(suite, by):
 
 @pytest.mark.usefixtures("instant")
 def test_an_update_without_change_leaves_the_file_alone(suite):
-    run_gate([suite], reason="first")
+    run_gate([suite], reason="first\n time")
     path = baseline_path(suite, "tiny")
     before = path.stat().st_mtime_ns
-    assert run_gate([suite], reason="first").changes == ()
+    assert run_gate([suite], reason="another").changes == ()
     assert path.stat().st_mtime_ns == before
+    assert read_baseline(path).reason == "first time"
+
+
+@pytest.mark.usefixtures("instant")
+def test_an_update_for_no_reason_is_refused(suite):
+    with pytest.raises(ConfigError, match="no reason"):
+        run_gate([suite], reason=" ")
+    assert not baseline_path(suite, "tiny").exists()
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_baseline_edited_by_hand_exits_2_until_an_update(suite):
+    run_gate([suite], reason="first")
+    path = baseline_path(suite, "tiny")
+    good = path.read_text()
+    path.write_text(good.replace('"reason": "first"', '"reason": "mine"'))
+    edited = run_gate([suite])
+    assert outcomes(edited) == {Kind.BASELINE: Outcome.MISSING}
+    assert "edited by hand or damaged" in edited.verdicts[0].detail
+    assert edited.exit_code == 2
+    assert run_gate([suite], reason="first").exit_code == 0
+    assert path.read_text() == good
 
 
 @pytest.mark.usefixtures("instant")
@@ -245,7 +268,7 @@ def test_changed_samples_are_named(suite, measured):
     classes[right] = str((int(classes[right]) + 1) % 6)
     write_baseline(path, stored.model_copy(update={"predictions": tuple(classes)}))
     change = run_gate([suite]).cases[0].change
-    assert change is not None
+    assert isinstance(change, PairedChange)
     assert change.newly_right == (measured.quantized.ids[right],)
     assert change.newly_wrong == ()
     assert change.p_value == 1.0

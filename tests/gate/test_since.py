@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from emu.evaluate import DetectResult
-from emu.gate import CaseResult, DetectionChange, baseline_of
+from emu.gate import CaseResult, DetectionChange, Kind, baseline_of
 from emu.gate.since import change_since
-from emu.gate.verdict import differences
+from emu.gate.verdict import differences, judge
 from tests.evaluate.detect.scenes import CATEGORIES, NOTHING, objects, perturbed
 
 
@@ -68,3 +68,10 @@ def test_an_update_adds_boxes_where_there_are_none(detector):
     total = sum(len(one.scores) for one in detector.quantized.detections)
     assert differences(found, none) == [f"boxes: none -> all {total}"]
     assert differences(found, found.model_copy(update={"reason": "other"})) == []
+
+
+def test_changed_boxes_are_counted_by_image(detector):
+    found, before = baseline_of(blind(detector, 2)), baseline_of(detector)
+    [bits] = [d for k, _, d in judge(found, before) if k is Kind.BIT]
+    assert bits.startswith("1 of 10 predictions differ, first sample 2: ")
+    assert " -> 0:" in bits

@@ -14,6 +14,7 @@ import onnxruntime
 import pytest
 
 from emu.evaluate import (
+    DetectResult,
     evaluate_graph,
     find_dataset,
     find_model,
@@ -111,6 +112,7 @@ def test_int8_map_is_that_of_the_baseline_and_within_a_point_of_fp32(manifest):
     program = quantize_entry(entry, graph, find_target("generic-int8"), Recipe())
     data = find_dataset("digits_scenes_test")
     result = evaluate_graph(program, entry, data)
+    assert isinstance(result, DetectResult)
     counts = result.counts()
     baseline = (BASELINES / "digits_detection-int8.json").read_text(encoding="utf-8")
     assert counts == json.loads(baseline)["quantized"]

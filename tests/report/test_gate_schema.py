@@ -53,7 +53,7 @@ def test_all_that_is_published_of_a_layer_is_there(layers, name):
 def test_what_changed_fits_for_samples_and_for_detections():
     samples = paired_change(("a", "b"), np.array([True, False]), np.array([False] * 2))
     images = DetectionChange(
-        samples=2, points=-1, low=-2, high=0, worse=("a",), better=()
+        samples=2, points=-1.0, low=-2.0, high=0.0, worse=("a",), better=()
     )
     for change in (samples, images):
         value = as_json(run_of(replace(outcome(), change=change)))
