@@ -124,7 +124,7 @@ def test_a_layer_that_the_baseline_lacks_fails(project, run):
     edit(project, layers={mode: rows[:-1] for mode, rows in stored.layers.items()})
     result = run("suites")
     assert failed(result) == {"layers"}
-    result.stdout.fnmatch_lines(["layer regressed: cumulative fc is new, *"])
+    result.stdout.fnmatch_lines(["layer regressed: cumulative fc is new; *"])
 
 
 @pytest.mark.parametrize("by", [1, -1])
