@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +32,15 @@ def read_toml(path: str | Path, schema: type[Schema]) -> Schema:
     Raises MissingError for no file, ConfigError (file, line, key, nearest valid key
     or what was expected) for a wrong one.
     """
+    data, text = load_toml(path)
+    return validate(data, schema, file=path, text=text)
+
+
+def load_toml(path: str | Path) -> tuple[dict[str, Any], str]:
+    """Read a TOML file: its data, and its text to find lines in.
+
+    Raises MissingError for no file, ConfigError for one that is no TOML.
+    """
     path = Path(path)
     if not path.is_file():
         raise MissingError("there is no such file", file=path)
@@ -43,7 +53,7 @@ def read_toml(path: str | Path, schema: type[Schema]) -> Schema:
         raise ConfigError(f"no sound TOML: {error}", file=path) from error
     except OSError as error:
         raise MissingError(f"cannot read: {error.strerror}", file=path) from error
-    return validate(data, schema, file=path, text=text)
+    return data, text
 
 
 def validate(
@@ -52,20 +62,28 @@ def validate(
     *,
     file: str | Path | None = None,
     text: str = "",
+    at: tuple[int | str, ...] = (),
 ) -> Schema:
-    """Build the schema from plain data; ConfigError for the first mistake."""
+    """Build the schema from plain data; ConfigError for the first mistake.
+
+    `text` is that of the whole file, `at` the way to the data in it.
+    """
     try:
         return schema.model_validate(data)
     except ValidationError as error:
         # A misspelled key is both unknown and missing: tell of the unknown one.
         first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-        where = ".".join(str(part) for part in first["loc"])
-        line = _line_of(str(first["loc"][-1]) if first["loc"] else "", text)
+        way = _in_data(first["loc"], data)
         raise ConfigError(
-            _explain(first, schema),
-            file=file,
-            where=f"line {line}: {where}" if line else where,
+            _explain(first, schema), file=file, where=place((*at, *way), text)
         ) from error
+
+
+def place(loc: tuple[int | str, ...], text: str) -> str:
+    """Where a key is, for people: "line 3: case.0.model", or without a known line."""
+    where = ".".join(map(str, loc))
+    line = line_of(loc, text)
+    return f"line {line}: {where}" if line else where
 
 
 @contextmanager
@@ -86,6 +104,20 @@ def nearest(name: str, known: list[str]) -> str:
         return ""
     more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
     return f"; known are {', '.join(map(repr, sorted(known)[:_LISTED]))}{more}"
+
+
+def _in_data(loc: tuple[int | str, ...], data: object) -> tuple[int | str, ...]:
+    """`loc` without names of members of unions; the last part may be a missing key."""
+    found: list[int | str] = []
+    for part in loc:
+        if isinstance(data, dict) and (part in data or part == loc[-1]):
+            data = data.get(part)
+        elif isinstance(data, list | tuple) and isinstance(part, int):
+            data = data[part]
+        else:
+            continue
+        found.append(part)
+    return tuple(found)
 
 
 def _explain(first: Any, schema: type[BaseModel]) -> str:  # noqa: ANN401 - pydantic's own
@@ -141,12 +173,25 @@ def _children(spots: list[dict[str, Any]], part: int | str) -> list[dict[str, An
     return children or spots
 
 
-def _line_of(key: str, text: str) -> int:
-    """1-based line where a key is set, 0 if it is not found."""
-    pattern = re.compile(
-        rf"""^\s*(\[+\s*)?["']?(.*\.)?{re.escape(key)}["']?\s*(=|\])"""
-    )
-    for number, line in enumerate(text.splitlines(), 1):
-        if pattern.match(line):
-            return number
+def line_of(loc: tuple[int | str, ...], text: str) -> int:
+    """1-based line of a key, or of the nearest table around it; 0 if there is neither.
+
+    A position in `loc` counts the headers [[name]] of the name before it.
+    """
+    lines = text.splitlines()
+    first, end = 0, len(lines)
+    for name, position in pairwise(loc):
+        if isinstance(name, str) and isinstance(position, int):
+            header = re.compile(rf"""\s*\[\[\s*["']?{re.escape(name)}["']?\s*\]\]""")
+            starts = [n for n in range(first, end) if header.match(lines[n])]
+            if position < len(starts):
+                first, end = starts[position], [*starts, end][position + 1]
+    for key in (part for part in reversed(loc) if isinstance(part, str)):
+        word = rf"""["']?{re.escape(key)}["']?\s*"""
+        alone = re.compile(rf"\s*(\[+\s*)?(.*\.)?{word}(=|\])")
+        inside = re.compile(rf".*[{{,]\s*{word}=")
+        for pattern in (alone, inside):
+            for number in range(first, end):
+                if pattern.match(lines[number]):
+                    return number + 1
     return 0

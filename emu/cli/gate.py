@@ -12,6 +12,7 @@ from emu.cli import options
 from emu.cli.exits import COULD_NOT_RUN
 from emu.cli.publish import publish
 from emu.cli.terminal import progress, show, show_error, show_json, show_note
+from emu.errors import ConfigError
 
 Suites = Annotated[
     list[Path],
@@ -24,7 +25,16 @@ Suites = Annotated[
 Update = Annotated[
     bool,
     typer.Option(
-        "--update-baseline", help="Accept what is found, and show the difference."
+        "--update-baseline",
+        help="Accept what is found, and show the difference; needs --reason.",
+    ),
+]
+Reason = Annotated[
+    str | None,
+    typer.Option(
+        help="Why it is accepted; stored with each baseline that is written.",
+        show_default=False,
+        metavar="TEXT",
     ),
 ]
 Expression = Annotated[
@@ -99,6 +109,7 @@ def gate(
     tags: Tags = None,
     shard: Shard = None,
     update_baseline: Update = False,
+    reason: Reason = None,
     jobs: Jobs = 1,
     resume: Resume = True,
     history: History = None,
@@ -122,6 +133,13 @@ def gate(
     )
     from emu.report import gate_json, gate_report
 
+    if update_baseline and not (reason and reason.strip()):
+        raise ConfigError(
+            "needs --reason TEXT: why are the new figures right?",
+            where="--update-baseline",
+        )
+    if reason is not None and not update_baseline:
+        raise ConfigError("means nothing without --update-baseline", where="--reason")
     started = datetime.now(UTC)
     file = None if no_history else history or history_path(suites[0])
     if file is not None:
@@ -137,7 +155,7 @@ def gate(
             result = run_gate(
                 suites,
                 selection=selection,
-                update_baseline=update_baseline,
+                reason=reason,
                 jobs=jobs,
                 store=store,
                 progress=lambda case, stage, done, total: tell(

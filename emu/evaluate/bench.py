@@ -199,31 +199,50 @@ def _measure(
 
     engines: dict[str, Run] = {EMU: emulate}
     engines |= {name: rival.start() for name, rival in rivals.items()}
+    label = f"batch {batch}"
+    rates = rates_in_turns(
+        engines, x, seconds, progress=lambda done, total: tell(done, total, label)
+    )
+    return BenchRun(batch=batch, rates=rates)
+
+
+def rates_in_turns(
+    engines: Mapping[str, Run],
+    x: Shaped[np.ndarray, "n ..."],
+    seconds: float,
+    *,
+    clock: Callable[[], float] = perf_counter,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, tuple[float, ...]]:
+    """Samples per second of each engine on `x`, one figure for each round of turns.
+
+    In a round every engine has a turn of about 0.2 seconds, at least one call; a run
+    takes about `seconds` an engine, at least five rounds. `clock` gives seconds.
+    """
+
+    def timed(run: Run, calls: int) -> float:
+        began = clock()
+        for _ in range(calls):
+            run(x)
+        return clock() - began
+
     calls = {}
     for name, run in engines.items():
         run(x)
-        once = min(_timed(run, x, 1) for _ in range(2))
+        once = min(timed(run, 1) for _ in range(2))
         calls[name] = max(1, round(_TURN_SECONDS / once))
-    label = f"batch {batch}"
     rates: dict[str, list[float]] = {name: [] for name in engines}
     rounds = max(_LEAST_ROUNDS, round(seconds / _TURN_SECONDS))
-    began, done = perf_counter(), 0
+    began, done = clock(), 0
     while done < rounds:
         for name, run in engines.items():
             # The first call of a turn pays for what the other engines left in caches.
             run(x)
-            rates[name].append(calls[name] * batch / _timed(run, x, calls[name]))
+            rates[name].append(calls[name] * len(x) / timed(run, calls[name]))
         done += 1
-        tell(done, rounds, label)
-        late = perf_counter() - began > 2 * seconds * len(engines)
+        if progress:
+            progress(done, rounds)
+        late = clock() - began > 2 * seconds * len(engines)
         if late and done >= _LEAST_ROUNDS:
             break
-    return BenchRun(batch=batch, rates={k: tuple(v) for k, v in rates.items()})
-
-
-def _timed(run: Run, x: Shaped[np.ndarray, "..."], calls: int) -> float:
-    """Seconds that `calls` calls take."""
-    began = perf_counter()
-    for _ in range(calls):
-        run(x)
-    return perf_counter() - began
+    return {name: tuple(found) for name, found in rates.items()}

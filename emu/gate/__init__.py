@@ -1,5 +1,6 @@
 """The gate: suites, baselines and verdicts."""
 
+from emu.gate.bands import Bands as Bands
 from emu.gate.baseline import (
     Baseline as Baseline,
     LayerFigures as LayerFigures,
@@ -42,7 +43,10 @@ from emu.gate.result import CaseResult as CaseResult
 from emu.gate.run import Progress as Progress, run_case as run_case
 from emu.gate.select import Selection as Selection, parse_shard as parse_shard
 from emu.gate.shared import Shared as Shared
-from emu.gate.statistics import PairedChange as PairedChange
+from emu.gate.statistics import (
+    DetectionChange as DetectionChange,
+    PairedChange as PairedChange,
+)
 from emu.gate.store import Store as Store, resume_path as resume_path
 from emu.gate.suite import (
     Case as Case,

@@ -2,30 +2,43 @@
 
 golden/baselines/<suite>/<case>.json      beside the folder `suites`
 baselines/<suite>/<case>.json             beside a suite anywhere else
+
+A file also has a checksum of all else in it, so that nobody edits figures unnoticed.
 """
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 import numpy as np
 import pandas as pd
+from pydantic import BeforeValidator, field_validator
 
 from emu.config import Config, validate
 from emu.errors import ConfigError, MissingError
 from emu.evaluate import Detections, DetectResult, ReconstructResult
+from emu.gate.boxes import MOST_BOXES, KeptBoxes, box_total, keep_boxes
 from emu.gate.result import CaseResult
 from emu.gate.tensors import KeptTensor
 from emu.graph import write_atomically
 from emu.jsondata import strict_json
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+UPDATE: Final = "`emu gate --update-baseline --reason ...`"
+_CONFLICT: Final = (b"<<<<<<< ", b">>>>>>> ")
 _PER_LINE: Final = 25
 _DIGITS: Final = 6
 _BOXES: Final = 10
 _MAX_BYTES: Final = 256 << 20
+
+
+# JSON has no NaN: it is null there.
+Figure = Annotated[
+    float, BeforeValidator(lambda value: math.nan if value is None else value)
+]
 
 
 class LayerFigures(Config):
@@ -33,11 +46,11 @@ class LayerFigures(Config):
 
     name: str
     op: str
-    sqnr_db: float
-    cosine: float
-    mse: float
-    max_lsb: float
-    mean_error: float
+    sqnr_db: Figure
+    cosine: Figure
+    mse: Figure
+    max_lsb: Figure
+    mean_error: Figure
     differing: int
     elements: int
     saturated: float
@@ -49,13 +62,16 @@ class Baseline(Config):
     """What was measured and accepted.
 
     Fields:
-        format: of this file, 1.
+        format: of this file, 2.
+        reason: why it was accepted.
         case: model, data, calibration, target and recipe that were asked for.
         fp32, quantized: whole numbers, as of `EvalResult.counts`; `fp32` and `layers`
             are empty for a model that was quantized already.
         predictions: classes of all samples in order, 25 to a line; or their scores,
             one to a line, of a model that reconstructs; or the boxes of an image, one
             image to a line: how many, their digest, and the best ten.
+        boxes: all boxes of every image; empty for a model that is no detector, and
+            where the file was first written in format 1.
         layers: mode -> rows in execution order.
         digest: of the integer outputs over the first 64 rows.
         tensors: some integers of every layer, to tell where bits first differ.
@@ -71,6 +87,15 @@ class Baseline(Config):
     digest: str
     versions: dict[str, str]
     tensors: tuple[KeptTensor, ...] = ()
+    boxes: tuple[KeptBoxes, ...] = ()
+    reason: str = ""
+
+    @field_validator("boxes")
+    @classmethod
+    def _are_not_endless(cls, boxes: tuple[KeptBoxes, ...]) -> tuple[KeptBoxes, ...]:
+        if box_total(boxes) > MOST_BOXES:
+            raise ValueError(f"expected at most {MOST_BOXES} boxes")
+        return boxes
 
 
 def baseline_folder(suite: Path) -> Path:
@@ -101,12 +126,14 @@ def baseline_of(result: CaseResult) -> Baseline:
         digest=result.digest,
         versions=result.versions,
         tensors=result.tensors,
+        boxes=_all_boxes(result),
     )
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
     """Write whole or not at all; equal baselines give equal bytes."""
-    text = _layout(strict_json(baseline.model_dump()), "") + "\n"
+    content = strict_json(baseline.model_dump())
+    text = _layout({**content, "checksum": checksum_of(content)}, "") + "\n"
     write_atomically(path, text.encode())
 
 
@@ -118,29 +145,67 @@ def read_baseline(path: Path) -> Baseline:
         ConfigError: it is damaged, or of another format.
     """
     if not path.is_file():
-        raise MissingError(
-            "there is no baseline; `emu gate --update-baseline` makes it", file=path
-        )
+        raise MissingError(f"there is no baseline; {UPDATE} makes it", file=path)
     if path.stat().st_size > _MAX_BYTES:
         raise ConfigError(f"larger than {_MAX_BYTES} bytes", file=path)
+    text = path.read_bytes()
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith(_CONFLICT):
+            raise ConfigError(
+                f"a merge conflict; take either side with git, then {UPDATE}",
+                file=path,
+                where=f"line {number}",
+            )
     try:
-        data = json.loads(path.read_bytes())
+        data = json.loads(text, parse_constant=_no_number)
+        claimed = data.pop("checksum", None) if isinstance(data, dict) else None
+        actual = checksum_of(data)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"damaged baseline: {error}", file=path) from error
     if not isinstance(data, dict):
         raise ConfigError("damaged baseline: expected an object", file=path)
-    if data.get("format") != FORMAT:
+    _require_format(data.get("format"), path)
+    if claimed != actual:
         raise ConfigError(
-            f"found baseline format {data.get('format')!r}, expected {FORMAT}",
+            f"edited by hand or damaged, its checksum does not fit; {UPDATE} writes a "
+            "new one, git has the old one",
             file=path,
         )
     return validate(data, Baseline, file=path)
 
 
+def checksum_of(content: object) -> str:
+    """sha256 of JSON, whatever the order of keys and the layout."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _require_format(found: object, path: Path) -> None:
+    if found == FORMAT:
+        return
+    line = f"found baseline format {found!r}, expected {FORMAT}"
+    if isinstance(found, int) and found > FORMAT:
+        line += "; it was made by a newer emu"
+    elif isinstance(found, int):
+        line += f"; it was made by an older emu, {UPDATE} writes a new one"
+    raise ConfigError(line, file=path)
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"found {text}, which is no JSON")
+
+
+def _all_boxes(result: CaseResult) -> tuple[KeptBoxes, ...]:
+    found = result.quantized
+    if not isinstance(found, DetectResult):
+        return ()
+    return tuple(keep_boxes(one) for one in found.detections)
+
+
 def _predictions(result: CaseResult) -> tuple[str, ...]:
     found = result.quantized
     if isinstance(found, DetectResult):
-        return tuple(_boxes(one) for one in found.detections)
+        return tuple(_best_boxes(one) for one in found.detections)
     if isinstance(found, ReconstructResult):
         return tuple(f"{score:.{_DIGITS}g}" for score in found.scores)
     classes = [str(int(p)) for p in found.predictions]
@@ -148,7 +213,7 @@ def _predictions(result: CaseResult) -> tuple[str, ...]:
     return tuple(" ".join(classes[start : start + _PER_LINE]) for start in starts)
 
 
-def _boxes(found: Detections) -> str:
+def _best_boxes(found: Detections) -> str:
     """The best boxes of an image, "class:score:x0,y0,x1,y1" with spaces between.
 
     Scores to 4 digits behind the point, edges to whole pixels; and the digest of all of

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from emu.errors import ConfigError, EmuError, MissingError
-from emu.evaluate import ClassifyResult
 from emu.gate.baseline import (
     Baseline,
     baseline_folder,
@@ -23,7 +21,8 @@ from emu.gate.result import CaseResult
 from emu.gate.run import Progress
 from emu.gate.select import Selection, suite_files
 from emu.gate.shared import Shared
-from emu.gate.statistics import PairedChange, paired_change
+from emu.gate.since import change_since
+from emu.gate.statistics import DetectionChange, PairedChange
 from emu.gate.store import Store
 from emu.gate.suite import Case, Suite, read_suite
 from emu.gate.verdict import (
@@ -46,8 +45,9 @@ class CaseOutcome:
         verdicts: its judgements.
         result: what was measured; None if it could not be, or was not.
         baseline: what it was judged against, before any update; None if there is none.
-        change: samples that were judged otherwise when the baseline was made; None
-            without classes, or where the samples are others.
+        change: samples that were judged otherwise when the baseline was made; of a
+            detector what changed, None where nothing did. None too for a model that
+            reconstructs, and where the samples are others.
         changes: differences that an update wrote, `what: old -> new`.
         error: why it could not be measured.
     """
@@ -57,7 +57,7 @@ class CaseOutcome:
     verdicts: tuple[Verdict, ...]
     result: CaseResult | None = None
     baseline: Baseline | None = None
-    change: PairedChange | None = None
+    change: PairedChange | DetectionChange | None = None
     changes: tuple[str, ...] = ()
     error: EmuError | None = None
 
@@ -97,7 +97,7 @@ def run_gate(
     suites: Sequence[Path],
     *,
     selection: Selection = Selection(),  # noqa: B008 - frozen
-    update_baseline: bool = False,
+    reason: str | None = None,
     jobs: int = 1,
     store: Store | None = None,
     progress: Progress | None = None,
@@ -105,14 +105,16 @@ def run_gate(
     """Measure the chosen cases of the suites and judge each against its baseline.
 
     A case that raises is that case's verdict; the others still run, `jobs` at once.
-    Without a sound baseline a case is not measured. `update_baseline` stores what was
-    found (each case as soon as it is measured) and judges only limits. Of a folder its
-    suites run. What `store` holds of an interrupted run is not measured again; a run
-    that ends leaves nothing there.
+    Without a sound baseline a case is not measured. With a `reason` what was found is
+    accepted for it: stored, each case as soon as it is measured, where it differs; only
+    limits are judged then. Of a folder its suites run. What `store` holds of an
+    interrupted run is not measured again; a run that ends leaves nothing there.
 
-    Raises an EmuError, before anything runs, if a suite cannot be read or no case is
-    chosen; and a MissingError when a baseline cannot be written.
+    Raises an EmuError, before anything runs, if a suite cannot be read, no case is
+    chosen or the reason is empty; and a MissingError when a baseline cannot be written.
     """
+    if reason is not None and not reason.strip():
+        raise ConfigError("found no reason for the new baselines")
     if not suites:
         raise ConfigError("no suite to run")
     read = [(path, read_suite(path)) for path in suite_files(list(map(Path, suites)))]
@@ -121,7 +123,7 @@ def run_gate(
         raise ConfigError("no case is chosen by -k, --tag and --shard")
     store = store or Store()
     outcomes = _outcomes(
-        chosen, update=update_baseline, jobs=jobs, store=store, progress=progress
+        chosen, reason=reason, jobs=jobs, store=store, progress=progress
     )
     store.forget()
     # Which baselines have no case is a question to whole suites.
@@ -133,19 +135,20 @@ def run_gate(
 def _outcomes(
     chosen: Sequence[tuple[Path, Case]],
     *,
-    update: bool,
+    reason: str | None,
     jobs: int,
     store: Store,
     progress: Progress | None,
 ) -> list[CaseOutcome]:
     """Of every case, in their order, whichever is ready first."""
-    judge_case = _updated if update else _checked
+    accept = partial(_updated, reason=" ".join((reason or "").split()))
+    judge_case = _checked if reason is None else accept
     outcomes: dict[int, CaseOutcome] = {}
     tasks: list[Task] = []
     places: list[tuple[int, Baseline | None]] = []
     for place, (path, case) in enumerate(chosen):
         try:
-            stored = _stored(path, case, update=update)
+            stored = _stored(path, case, update=reason is not None)
         except EmuError as error:
             outcomes[place] = _without_baseline(path, case, error)
         else:
@@ -249,19 +252,25 @@ def _checked(
 ) -> CaseOutcome:
     if stored is None:
         raise ValueError("nothing to judge by")
-    judgements = judge(baseline_of(result), stored) + judge_limits(result)
+    found = baseline_of(result)
+    judgements = judge(found, stored, case.bands) + judge_limits(result)
     return CaseOutcome(
         suite=path.stem,
         case=case.id,
         verdicts=_verdicts(path, case.id, judgements),
         result=result,
         baseline=stored,
-        change=_change(result, stored),
+        change=change_since(result, found, stored),
     )
 
 
 def _updated(
-    path: Path, case: Case, result: CaseResult, stored: Baseline | None
+    path: Path,
+    case: Case,
+    result: CaseResult,
+    stored: Baseline | None,
+    *,
+    reason: str,
 ) -> CaseOutcome:
     file = baseline_path(path, case.id)
     found = baseline_of(result)
@@ -273,10 +282,11 @@ def _updated(
     else:
         judgements = [
             (kind, outcome if outcome is Outcome.EQUAL else Outcome.ACCEPTED, detail)
-            for kind, outcome, detail in judge(found, stored)
+            for kind, outcome, detail in judge(found, stored, case.bands)
         ]
     if changes:
-        write_baseline(file, found)
+        write_baseline(file, found.model_copy(update={"reason": reason}))
+        changes.append(f"reason: {reason}")
     return CaseOutcome(
         suite=path.stem,
         case=case.id,
@@ -285,21 +295,6 @@ def _updated(
         baseline=stored,
         changes=tuple(changes),
     )
-
-
-def _change(result: CaseResult, stored: Baseline) -> PairedChange | None:
-    """What changed since the baseline, if it was made of the same samples."""
-    found = result.quantized
-    same = all(
-        stored.case.get(key) == result.identity.get(key) for key in ("data", "samples")
-    )
-    if not same or not isinstance(found, ClassifyResult):
-        return None
-    before = np.array(" ".join(stored.predictions).split(), np.int64)
-    if len(before) != len(found.predictions):
-        return None
-    right = found.predictions == found.labels
-    return paired_change(found.ids, before == found.labels, right)
 
 
 def _failed(

@@ -130,6 +130,16 @@ def _lsb(result: CaseResult) -> tuple[bool, str]:
     return holds, "; ".join(details)
 
 
+def _time(result: CaseResult) -> tuple[bool, str]:
+    limits = result.case.limits.max_time_ratio or {}
+    details = [
+        f"{result.time_ratios[engine]:.3g} times as long as {engine}, limit {limit:g}"
+        for engine, limit in limits.items()
+    ]
+    holds = all(result.time_ratios[engine] <= limit for engine, limit in limits.items())
+    return holds, "; ".join(details)
+
+
 _LIMITS: Final[Mapping[str, Callable[[CaseResult], tuple[bool, str]]]] = (
     MappingProxyType(
         {
@@ -139,6 +149,7 @@ _LIMITS: Final[Mapping[str, Callable[[CaseResult], tuple[bool, str]]]] = (
             "not_worse_alpha": _by_chance,
             "min_sqnr_db": _sqnr,
             "max_lsb": _lsb,
+            "max_time_ratio": _time,
         }
     )
 )

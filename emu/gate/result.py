@@ -29,6 +29,7 @@ class CaseResult:
         layers: every layer against golden FP32, cumulative and isolated.
         tensors: some integers of every layer; none where the digest was known.
         against: engine -> what a limit on LSBs compares with it, tensor by tensor.
+        time_ratios: engine -> times as long as in it; only where a limit asks.
         (`calibration`, `fp32` and `layers` are None for a model that is quantized
         already.)
         digest: sha256 of the integer outputs over the first 64 rows.
@@ -48,6 +49,7 @@ class CaseResult:
     seconds: float
     tensors: tuple[KeptTensor, ...] = ()
     against: Mapping[str, tuple[Difference, ...]] = field(default_factory=dict)
+    time_ratios: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def rows(self) -> Rows | None:

@@ -43,6 +43,7 @@ from emu.gate.suite import (
     case_model,
 )
 from emu.gate.tensors import KeptTensor, keep_tensors
+from emu.gate.time_ratio import time_ratios, timed_rivals
 from emu.graph import Graph
 from emu.quantize import open_recipe
 from emu.targets import find_target
@@ -54,6 +55,9 @@ Progress = Callable[[str, str, int, int], None]
 Stages = Callable[[str], Callable[[int, int], None] | None]
 
 DEFAULT_TARGET: Final = "generic-int8"
+
+# Limits for a model that is quantized already.
+_ANY_MODEL: Final = frozenset({"max_lsb", "max_time_ratio"})
 
 # Before the names of integers that a batch's digest is made of.
 _BITS: Final = "bits:"
@@ -135,6 +139,7 @@ def _run(
     start = time.monotonic()
     entry, graph = open_model(entry)
     require_limits_fit(suite, case, entry)
+    rivals = timed_rivals(entry.file, case.limits.max_time_ratio or ())
     measure = _measure_float if kind_of(graph) is Kind.FLOAT else _measure_quantized
     found = measure(suite, case, entry, graph, dataset, tell, shared, key)
     tensors: tuple[KeptTensor, ...] = ()
@@ -159,6 +164,7 @@ def _run(
         against=found.against,
         versions=package_versions(),
         seconds=time.monotonic() - start,
+        time_ratios=time_ratios(found.program, rivals, case.batch_size),
     )
 
 
@@ -240,7 +246,7 @@ def _measure_quantized(
     foreign = {
         "calibration": case.calibration,
         "recipe": case.recipe,
-        "limits": case.limits if case.limits.stated - {"max_lsb"} else None,
+        "limits": case.limits if case.limits.stated - _ANY_MODEL else None,
         "target": None if stated else case.target,
     }
     for key, value in foreign.items():

@@ -1,5 +1,7 @@
 """Whether two runs over the same samples differ by more than chance.
 
+Average precision is judged by a paired bootstrap (`emu.evaluate.detect.paired_ap`).
+
 Top-1 is judged by the exact McNemar test: of the samples that only one of two runs has
 right, each belongs to either with probability 1/2 if the runs are equally good.
 Sources: McNemar, "Note on the sampling error of the difference between correlated
@@ -14,6 +16,9 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool
 from scipy.stats import binomtest
+
+from emu.evaluate import Detections, DetectResult
+from emu.evaluate.detect.paired_ap import bootstrap_difference, own_ap
 
 ALPHA: Final = 0.05
 
@@ -51,6 +56,30 @@ class PairedChange:
         return lost and self.p_value < alpha
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionChange:
+    """The same images before and after a change of what a detector finds in them.
+
+    Fields:
+        samples: how many images there are.
+        points: 100 times mAP that the change wins; negative if it loses.
+        low, high: where 95 of 100 resamples of the images have it, in points.
+        worse, better: names of images whose own mAP falls and rises, most first.
+    """
+
+    samples: int
+    points: float
+    low: float
+    high: float
+    worse: tuple[str, ...]
+    better: tuple[str, ...]
+
+    @property
+    def resolvable_points(self) -> float:
+        """The smallest drop that these images tell from chance: half the interval."""
+        return (self.high - self.low) / 2
+
+
 def paired_change(
     ids: Sequence[str],
     right_before: Bool[np.ndarray, " n"],
@@ -64,6 +93,31 @@ def paired_change(
         newly_wrong=tuple(ids[int(i)] for i in lost),
         newly_right=tuple(ids[int(i)] for i in won),
         p_value=mcnemar(len(lost), len(won)),
+    )
+
+
+def detection_change(
+    before: Sequence[Detections], after: DetectResult
+) -> DetectionChange:
+    """Compare what was found before and after, image by image.
+
+    Raises DataError where there are no objects to find, and where what was found does
+    not fit the images or categories.
+    """
+    objects, categories = after.objects, after.categories
+    interval = bootstrap_difference(
+        objects, categories, before, after.detections, alpha=ALPHA
+    )
+    gains = own_ap(objects, categories, after.detections)
+    gains -= own_ap(objects, categories, before)
+    order = np.argsort(gains, kind="stable")
+    return DetectionChange(
+        samples=after.n,
+        points=100 * interval.difference,
+        low=100 * interval.low,
+        high=100 * interval.high,
+        worse=tuple(after.ids[i] for i in order if gains[i] < 0),
+        better=tuple(after.ids[i] for i in order[::-1] if gains[i] > 0),
     )
 
 

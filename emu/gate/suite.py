@@ -21,12 +21,13 @@ recipe) then names what varies:
     recipe = ["recipes/kl.toml", "recipes/auto/{model}-{target}.toml"]
 
 {recipe} is the name of the file without its ending, and of its folder in the place of
-a name that holds others (auto). Paths count from the folder of the suite. Names are looked for in the `models` and
+a name that holds others (auto). Paths count from the folder of the suite and stay
+in its project (see `emu.gate.project`). Names are looked for in the `models` and
 `datasets` folders beside the suite, then where the command line looks for them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -34,15 +35,20 @@ from typing import Annotated, Any, Final
 from pydantic import Field, field_validator
 
 from emu.compare import ENGINES, Mode
-from emu.config import Config, nearest, read_toml, validate
+from emu.config import Config, line_of, load_toml, nearest, place, validate
 from emu.errors import ConfigError
 from emu.evaluate import ModelEntry, find_model
 from emu.evaluate.entries import MODEL_SUFFIXES
 from emu.evaluate.selection import split_reference
+from emu.gate.bands import Bands
+from emu.gate.project import require_inside
 from emu.gate.subset import Samples
+from emu.gate.time_ratio import TIMED_ENGINES
 
 _PATH_SUFFIXES: Final = (".toml", ".npz", *sorted(MODEL_SUFFIXES))
 _CASES: Final = re.compile(r"^\s*(\[\[\s*case\s*\]\]|case\s*=)", re.MULTILINE)
+# Keys of a case that may hold paths.
+_PATHS: Final = ("model", "data", "calibration", "target", "recipe")
 _ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}")
 
 
@@ -62,7 +68,9 @@ class Limits(Config):
         min_sqnr_db: least SQNR of every layer alone (in the network, where that alone
             is compared); or of layers by patterns of their names: {"conv*" = 30}.
         max_lsb: engine -> most steps that any integer may be off from it. For files
-            that are quantized already, and their only limit.
+            that are quantized already.
+        max_time_ratio: engine -> most times as long as the model's file takes in it,
+            both timed in turns in this process.
     """
 
     max_drop_points: Annotated[float, Field(ge=-100, le=100)] | None = None
@@ -71,6 +79,7 @@ class Limits(Config):
     not_worse_alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
     min_sqnr_db: Decibels | dict[str, Decibels] | None = None
     max_lsb: dict[str, Annotated[int, Field(ge=0)]] | None = None
+    max_time_ratio: dict[str, Annotated[float, Field(gt=0, le=1e9)]] | None = None
 
     @property
     def stated(self) -> set[str]:
@@ -80,9 +89,13 @@ class Limits(Config):
     @field_validator("max_lsb")
     @classmethod
     def _names_engines(cls, limits: dict[str, int] | None) -> dict[str, int] | None:
-        for name in limits or ():
-            if name not in ENGINES:
-                raise ValueError(f"no engine {name!r}{nearest(name, list(ENGINES))}")
+        _require_known(limits or (), list(ENGINES))
+        return limits
+
+    @field_validator("max_time_ratio")
+    @classmethod
+    def _names_timed(cls, limits: dict[str, float] | None) -> dict[str, float] | None:
+        _require_known(limits or (), list(TIMED_ENGINES))
         return limits
 
 
@@ -100,13 +113,14 @@ class Case(Config):
         compare_samples: rows that the per-layer table is made of.
         compare: what layers are fed with, by default both ways.
         limits: what quantization may cost.
+        bands: how far figures of layers may move beside the baseline.
         samples: the part of the data that is evaluated: the first so many, a choice
             ({ choose = 64, seed = 7 }), or a list of names.
         tags: words by which runs choose cases.
         known_failure: why the case is expected to fail; then it fails by passing.
 
     A model that is quantized already has no FP32 beside it: it takes no calibration,
-    recipe or limit but `max_lsb`.
+    recipe or limit but `max_lsb` and `max_time_ratio`.
     """
 
     id: str
@@ -119,6 +133,7 @@ class Case(Config):
     compare_samples: Annotated[int, Field(ge=1, le=100_000)] = 64
     compare: Annotated[tuple[Mode, ...], Field(min_length=1)] = tuple(Mode)
     limits: Limits = Limits()
+    bands: Bands = Bands()
     samples: Samples | None = None
     tags: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     known_failure: Annotated[str, Field(min_length=1)] | None = None
@@ -174,18 +189,31 @@ class Suite(Config):
 
 
 def read_suite(path: Path) -> Suite:
-    """Read a suite; ConfigError for a wrong key or two cases of one id."""
-    file = read_toml(path, _SuiteFile)
-    cases = [one for case in file.case for one in case.combinations()]
-    suite = validate({"description": file.description, "case": cases}, Suite, file=path)
-    seen: set[str] = set()
-    for case in suite.case:
-        if case.id in seen:
-            raise ConfigError(
-                f"two cases have the id {case.id!r}", file=path, where="case.id"
-            )
-        seen.add(case.id)
-    return suite
+    """Read a suite.
+
+    Raises ConfigError (file, line, key) for a wrong key or value, two cases of one id,
+    and a path that leaves the project.
+    """
+    data, text = load_toml(path)
+    file = validate(data, _SuiteFile, file=path, text=text)
+    found: dict[str, Case] = {}
+    lines: dict[str, int] = {}
+    for position, declared in enumerate(file.case):
+        at = ("case", position)
+        for combination in declared.combinations():
+            case = validate(combination, Case, file=path, text=text, at=at)
+            line = line_of((*at, "id"), text)
+            if case.id in found:
+                raise ConfigError(
+                    f"two cases have the id {case.id!r}, {_lines(lines[case.id], line)}",
+                    file=path,
+                    where=place((*at, "id"), text),
+                )
+            for key in _PATHS:
+                where = place((*at, key), text)
+                require_inside(path, getattr(case, key), where)
+            found[case.id], lines[case.id] = case, line
+    return Suite(description=file.description, case=tuple(found.values()))
 
 
 def is_suite(path: Path) -> bool:
@@ -235,6 +263,20 @@ def _locate(suite: Path, ref: str, section: str) -> str:
         return str(suite.parent / ref)
     entry = suite.parent / section / f"{ref}.toml"
     return str(entry) if entry.is_file() else ref
+
+
+def _require_known(engines: Iterable[str], known: list[str]) -> None:
+    for name in engines:
+        if name not in known:
+            raise ValueError(f"no engine {name!r}{nearest(name, known)}")
+
+
+def _lines(first: int, second: int) -> str:
+    if first == second:
+        return (
+            f"both of line {first}; an id names what varies: {{model}}, {{target}} ..."
+        )
+    return f"lines {first} and {second}"
 
 
 def _listed(names: str | tuple[str, ...] | None) -> tuple[str | None, ...]:

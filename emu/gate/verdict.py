@@ -8,10 +8,12 @@ from itertools import chain
 from typing import Final
 
 from emu.evaluate import MILLION
+from emu.gate.bands import Bands
 from emu.gate.baseline import Baseline, LayerFigures
+from emu.gate.boxes import box_total
+from emu.gate.layers import figures_by_name, moved_layers
 from emu.gate.tensors import first_divergence
 
-BAND_DB: Final = 0.5
 _NAMED: Final = 3
 
 # Counts that belong to the data.
@@ -22,7 +24,7 @@ class Kind(Enum):
     """What is judged.
 
     ACCURACY: the counts of the integer program.
-    LAYER: the SQNR of each layer, in both modes, within 0.5 dB.
+    LAYER: SQNR, cosine and largest error of each layer, in both modes, within bands.
     BIT: the digest of the integer outputs, and every sample's prediction.
     LIMIT: the loss against FP32, and what else people limit.
     SAMPLES: whether the data has as many samples as the baseline.
@@ -92,10 +94,14 @@ class Verdict:
 Judgement = tuple[Kind, Outcome, str]
 
 
-def judge(found: Baseline, stored: Baseline) -> list[Judgement]:
+def judge(
+    found: Baseline,
+    stored: Baseline,
+    bands: Bands = Bands(),  # noqa: B008 - frozen
+) -> list[Judgement]:
     """Compare what was found with what was stored: accuracy, layers if any, bits.
 
-    If samples are gone, that comes first.
+    If samples are gone, that comes first. Layers may move within their `bands`.
     """
     layers = found.layers or stored.layers
     n, before = found.quantized.get("n", 0), stored.quantized.get("n", 0)
@@ -103,7 +109,7 @@ def judge(found: Baseline, stored: Baseline) -> list[Judgement]:
     return [
         *([(Kind.SAMPLES, Outcome.MISSING, fewer)] if n < before else []),
         (Kind.ACCURACY, *_accuracy(found, stored)),
-        *([(Kind.LAYER, *_layers(found, stored))] if layers else []),
+        *([(Kind.LAYER, *_layers(found, stored, bands))] if layers else []),
         (Kind.BIT, *_bits(found, stored)),
     ]
 
@@ -112,6 +118,8 @@ def differences(found: Baseline, stored: Baseline | None) -> list[str]:
     """What differs between two baselines, in lines `what: old -> new`.
 
     A layer takes one line: the first figure that changed, and how many others did.
+    Reasons do not count, and boxes only where none were stored: what is the same to
+    the digits that `predictions` shows is the same.
     """
     if stored is None:
         figures = ", ".join(f"{k} {v}" for k, v in found.quantized.items())
@@ -123,10 +131,12 @@ def differences(found: Baseline, stored: Baseline | None) -> list[str]:
     if changed:
         lines.append(f"predictions: {changed}")
     for mode in sorted(found.layers.keys() | stored.layers.keys()):
-        old, new = _by_name(stored, mode), _by_name(found, mode)
+        old, new = figures_by_name(stored, mode), figures_by_name(found, mode)
         for name in dict.fromkeys(chain(old, new)):
             lines += _layer_lines(f"{mode} {name}", old.get(name), new.get(name))
     lines += _changed("digest", {"bits": stored.digest}, {"bits": found.digest})
+    if found.boxes and not stored.boxes:
+        lines.append(f"boxes: none -> all {box_total(found.boxes)}")
     if found.tensors != stored.tensors:
         where = first_divergence(found.tensors, stored.tensors)
         lines.append(f"tensors: {where or f'kept of {len(found.tensors)} layers'}")
@@ -152,26 +162,14 @@ def _accuracy(found: Baseline, stored: Baseline) -> tuple[Outcome, str]:
     return outcome, ", ".join(changes) + note
 
 
-def _layers(found: Baseline, stored: Baseline) -> tuple[Outcome, str]:
-    worse, better, total = [], [], 0
-    for mode in sorted(found.layers.keys() | stored.layers.keys()):
-        old, new = _by_name(stored, mode), _by_name(found, mode)
-        total += len(new)
-        for name in dict.fromkeys(chain(old, new)):
-            if name not in new:
-                worse.append(f"{mode} {name} is missing")
-            elif name not in old:
-                worse.append(f"{mode} {name} is new")
-            else:
-                a, b = old[name].sqnr_db, new[name].sqnr_db
-                if a != b and not abs(b - a) <= BAND_DB:
-                    line = f"{mode} {name} {a:.1f} -> {b:.1f} dB"
-                    (better if b > a else worse).append(line)
+def _layers(found: Baseline, stored: Baseline, bands: Bands) -> tuple[Outcome, str]:
+    worse, better = moved_layers(found, stored, bands)
     if worse:
         return Outcome.REGRESSED, _shorten(worse + better)
     if better:
         return Outcome.IMPROVED, _shorten(better)
-    return Outcome.EQUAL, f"{total} layer figures within {BAND_DB} dB"
+    total = sum(map(len, found.layers.values()))
+    return Outcome.EQUAL, f"{total} layer figures within {bands.told}"
 
 
 def _bits(found: Baseline, stored: Baseline) -> tuple[Outcome, str]:
@@ -191,8 +189,7 @@ def _bits(found: Baseline, stored: Baseline) -> tuple[Outcome, str]:
 
 def _changed_predictions(found: Baseline, stored: Baseline) -> str:
     """How many samples changed their prediction, and the first; "" for none."""
-    old = " ".join(stored.predictions).split()
-    new = " ".join(found.predictions).split()
+    old, new = _predictions(stored), _predictions(found)
     if len(old) != len(new):
         return f"{len(old)} -> {len(new)} predictions"
     off = [i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
@@ -201,8 +198,15 @@ def _changed_predictions(found: Baseline, stored: Baseline) -> str:
     first = off[0]
     return (
         f"{len(off)} of {len(new)} predictions differ, "
-        f"first sample {first}: {old[first]} -> {new[first]}"
+        f"first sample {first}: {old[first].split()[0]} -> {new[first].split()[0]}"
     )
+
+
+def _predictions(baseline: Baseline) -> list[str]:
+    """Of each sample: a class or score, or the line of a detector."""
+    if baseline.quantized.get("n") == len(baseline.predictions):
+        return list(baseline.predictions)
+    return " ".join(baseline.predictions).split()
 
 
 def _layer_lines(
@@ -227,10 +231,6 @@ def _changed(
     ]
 
 
-def _by_name(baseline: Baseline, mode: str) -> dict[str, LayerFigures]:
-    return {row.name: row for row in baseline.layers.get(mode, ())}
-
-
 def _auc(counts: Mapping[str, int]) -> Fraction:
     return Fraction(counts["auc_numerator"], counts["auc_denominator"])
 
@@ -246,5 +246,5 @@ def _figures(counts: Mapping[str, int]) -> str:
 
 def _shorten(lines: Iterable[str]) -> str:
     every = list(lines)
-    more = f", {len(every) - _NAMED} more" if len(every) > _NAMED else ""
-    return ", ".join(every[:_NAMED]) + more
+    more = f"; {len(every) - _NAMED} more" if len(every) > _NAMED else ""
+    return "; ".join(every[:_NAMED]) + more

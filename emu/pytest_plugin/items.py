@@ -15,6 +15,7 @@ import pytest
 
 from emu.errors import EmuError
 from emu.gate import (
+    Bands,
     Baseline,
     Case,
     CaseOutcome,
@@ -118,7 +119,7 @@ class CaseNode(pytest.Collector):
 
         def measure() -> Record:
             outcome = check_case(self.path, case, shared=shared)
-            return record_of(outcome, stored)
+            return record_of(outcome, stored, case.bands)
 
         folder = results_folder(self.config)
         return shared_record(folder, self.path, case.id, measure)
@@ -143,16 +144,16 @@ class VerdictItem(pytest.Item):
         return self.path, None, f"{case}::{self.name}"
 
 
-def record_of(outcome: CaseOutcome, stored: Baseline) -> Record:
+def record_of(outcome: CaseOutcome, stored: Baseline, bands: Bands) -> Record:
     """All that the items of a case ask for."""
     layers: dict[str, str] = {}
     if outcome.result is not None:
         found = baseline_of(outcome.result)
         for name in _layer_names(stored):
             chosen = partial(_only, wanted={name})
-            layers[name] = _judge_layers(chosen(found), chosen(stored))
+            layers[name] = _judge_layers(chosen(found), chosen(stored), bands)
         fresh = set(_layer_names(found)) - set(_layer_names(stored))
-        layers[""] = _judge_layers(_only(found, fresh), _only(stored, fresh))
+        layers[""] = _judge_layers(_only(found, fresh), _only(stored, fresh), bands)
     verdicts = [
         [v.kind.value, v.outcome.value, v.detail, v.outcome.exit_code > 0]
         for v in outcome.verdicts
@@ -178,11 +179,11 @@ def _layer(record: Record, name: str) -> str:
     return record["layers"][name] if any(judged) else ""
 
 
-def _judge_layers(found: Baseline, stored: Baseline) -> str:
+def _judge_layers(found: Baseline, stored: Baseline, bands: Bands) -> str:
     """The gate's own verdict on the layers in two baselines, with their figures."""
     lines = [
         f"{kind.value} {outcome.value}: {detail}"
-        for kind, outcome, detail in judge(found, stored)
+        for kind, outcome, detail in judge(found, stored, bands)
         if kind is Kind.LAYER and outcome.exit_code
     ]
     if not lines:

@@ -10,6 +10,7 @@ from emu.report.plain import (
     gate_json as gate_json,
     layer_rows as layer_rows,
 )
+from emu.report.summary import summary_table as summary_table
 from emu.report.terminal import (
     WIDTH as WIDTH,
     accuracy_table as accuracy_table,

@@ -74,8 +74,16 @@ def _case_json(case: CaseOutcome) -> Json:
         found["error"] = case.error.to_json()
     if case.baseline is not None:
         found["baseline"] = {
+            "reason": case.baseline.reason,
             "fp32": dict(case.baseline.fp32),
             "quantized": dict(case.baseline.quantized),
+        }
+    if case.change is not None:
+        change = case.change
+        found["change"] = {
+            **asdict(change),
+            "points": change.points,
+            "resolvable_points": change.resolvable_points,
         }
     if case.result is not None:
         result = case.result
@@ -86,6 +94,7 @@ def _case_json(case: CaseOutcome) -> Json:
             "paired": asdict(result.pairs) if result.pairs else None,
             "digest": result.digest,
             "seconds": result.seconds,
+            "time_ratios": dict(result.time_ratios),
             "versions": dict(result.versions),
             "compare": compare_json(result.layers) if result.layers else None,
         }

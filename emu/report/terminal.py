@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Final
 
 import pandas as pd
@@ -19,27 +18,16 @@ from emu.evaluate import (
     EvalResult,
     ReconstructResult,
 )
-from emu.gate import CaseOutcome, GateResult, Outcome, Verdict
+from emu.gate import CaseOutcome, GateResult, Verdict
+from emu.report.changes import change_lines
+from emu.report.colors import COLORS
 from emu.report.detection import detection_table, precision_text
 from emu.report.methods import by_method, method_table
+from emu.report.summary import summary_table
 
 WIDTH: Final = 100
 _NAME: Final = 24
 _LEVEL: Final = 14
-# Samples that are named of those that changed.
-_SAMPLES: Final = 5
-_COLORS: Final[Mapping[Outcome, str]] = MappingProxyType(
-    {
-        Outcome.EQUAL: "green",
-        Outcome.HOLDS: "green",
-        Outcome.KNOWN: "yellow",
-        Outcome.ACCEPTED: "yellow",
-        Outcome.IMPROVED: "yellow",
-        Outcome.REGRESSED: "red",
-        Outcome.MISSING: "red",
-        Outcome.FAILED: "red",
-    }
-)
 
 
 def layer_table(
@@ -115,14 +103,11 @@ def skipped_lines(skipped: Sequence[BadSample]) -> list[RenderableType]:
 
 
 def accuracy_table(cases: Iterable[CaseOutcome]) -> RenderableType:
-    """Each measured case's Top-1 (or AUC) beside its baseline and FP32.
-
-    The loss against FP32 is in points of Top-1; the last column is seconds.
-    """
+    """Each measured case's Top-1 (or AUC, or mAP) beside its baseline and FP32."""
     table = _table(None)
     table.add_column("case", max_width=32, no_wrap=True, overflow="ellipsis")
     table.add_column("samples", justify="right", no_wrap=True)
-    for head in ("FP32", "integer", "baseline", "loss", "s"):
+    for head in ("FP32", "integer", "baseline"):
         table.add_column(head, justify="right", no_wrap=True)
     for case in cases:
         if case.result is None:
@@ -135,8 +120,6 @@ def accuracy_table(cases: Iterable[CaseOutcome]) -> RenderableType:
             _score(fp32.counts()) if fp32 else "-",
             _score(quantized.counts()),
             _score(stored) if stored else "-",
-            _loss(fp32, quantized) if fp32 else "-",
-            f"{case.result.seconds:.1f}",
         )
     return table
 
@@ -149,7 +132,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
     table.add_column("verdict", no_wrap=True)
     table.add_column("detail", overflow="fold")
     for verdict in verdicts:
-        color = _COLORS[verdict.outcome]
+        color = COLORS[verdict.outcome]
         table.add_row(
             verdict.case,
             verdict.kind.value,
@@ -160,7 +143,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
 
 
 def gate_report(result: GateResult, *, limit: int | None = 12) -> RenderableType:
-    """All of a gate run: layers, accuracy, what an update wrote, verdicts.
+    """All of a gate run: layers, accuracy, what an update wrote, verdicts, summary.
 
     `limit` is the number of layers shown of each case; cases that differ in their
     recipe alone come side by side instead.
@@ -180,29 +163,8 @@ def gate_report(result: GateResult, *, limit: int | None = 12) -> RenderableType
     parts += [line for case in result.cases for line in change_lines(case)]
     if result.changes:
         parts += [Text("accepted as the new baseline:"), *map(Text, result.changes), ""]
-    return Group(*parts, verdict_table(result.verdicts), _summary(result))
-
-
-def change_lines(case: CaseOutcome) -> list[RenderableType]:
-    """Which samples a case loses and wins beside its baseline, and how likely that is."""
-    change = case.change
-    if change is None or not (change.newly_wrong or change.newly_right):
-        return []
-    first = f"{case.case}: {change.points:+.2f} points beside the baseline"
-    lines = [f"{first}, p {change.p_value:.3g} (exact McNemar)"]
-    for what, names in (
-        ("newly wrong", change.newly_wrong),
-        ("newly right", change.newly_right),
-    ):
-        more = f", {len(names) - _SAMPLES} more" if len(names) > _SAMPLES else ""
-        if names:
-            listed = ", ".join(names[:_SAMPLES])
-            lines.append(f"  {len(names)} {what}: {listed}{more}")
-    lines.append(
-        f"  {change.samples} samples tell a drop from chance from "
-        f"{change.resolvable_points:.2f} points on (5 %)"
-    )
-    return [*map(Text, lines), ""]
+    parts += [verdict_table(result.verdicts), "", summary_table(result.cases)]
+    return Group(*parts, _summary(result))
 
 
 def _summary(result: GateResult) -> Text:
@@ -271,9 +233,3 @@ def _score(counts: Mapping[str, int]) -> str:
     if "map_ppm" in counts:
         return precision_text(counts["map_ppm"] / MILLION)
     return f"{counts['auc_numerator'] / counts['auc_denominator']:.4f}"
-
-
-def _loss(fp32: EvalResult, quantized: EvalResult) -> str:
-    if isinstance(fp32, ReconstructResult):
-        return f"{fp32.auc - quantized.score:+.4f}"
-    return f"{100 * (fp32.score - quantized.score):+.2f} pts"

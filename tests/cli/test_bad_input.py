@@ -137,10 +137,11 @@ def test_a_suite_with_an_unknown_key_names_the_line(refused, tmp_path, tiny):
 
 
 def test_a_missing_baseline_is_a_verdict_and_exit_code_2(emu, tmp_path, tiny):
-    model, data = tiny
+    for file in tiny:
+        shutil.copy(file, tmp_path)
     (tmp_path / "suite.toml").write_text(
-        f'[[case]]\nid = "a"\nmodel = "{model}"\ndata = "{data}[:8]"\n'
-        f'calibration = "{data}[8:]"\n'
+        '[[case]]\nid = "a"\nmodel = "tiny.onnx"\ndata = "tiny.npz[:8]"\n'
+        'calibration = "tiny.npz[8:]"\n'
     )
     missing = emu("gate", "suite.toml")
     assert missing.code == 2
@@ -150,7 +151,8 @@ def test_a_missing_baseline_is_a_verdict_and_exit_code_2(emu, tmp_path, tiny):
     assert (found.code, found.json["exit_code"]) == (2, 2)
     assert [verdict["verdict"] for verdict in found.json["verdicts"]] == ["missing"]
     # Nothing but the history, which has every run, is written.
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".emu", "suite.toml"]
+    written = {".emu", "suite.toml", *(file.name for file in tiny)}
+    assert {path.name for path in tmp_path.iterdir()} == written
 
 
 @pytest.mark.parametrize("command", ["inspect", "eval", "compare", "bench"])

@@ -1,6 +1,7 @@
 """emu gate writes a history; emu history and emu diff read it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib import resources
@@ -11,18 +12,19 @@ import pytest
 
 @pytest.fixture
 def suite(tiny, tmp_path):
-    model, data = tiny
+    for file in tiny:
+        shutil.copy(file, tmp_path)
     path = tmp_path / "suites" / "suite.toml"
     path.parent.mkdir()
     path.write_text(
-        f'[[case]]\nid = "tiny"\nmodel = "{model}"\ndata = "{data}[:8]"\n'
-        f'calibration = "{data}[8:]"\nbatch_size = 4\ncompare_samples = 4\n'
+        '[[case]]\nid = "tiny"\nmodel = "../tiny.onnx"\ndata = "../tiny.npz[:8]"\n'
+        'calibration = "../tiny.npz[8:]"\nbatch_size = 4\ncompare_samples = 4\n'
     )
     return path
 
 
 def test_every_run_is_found_again_and_compared(emu, suite, tmp_path):
-    assert emu("gate", suite, "--update-baseline").code == 0
+    assert emu("gate", suite, "--update-baseline", "--reason", "made up").code == 0
     assert emu("gate", suite, "--no-history").code == 0
     assert emu("gate", suite, "--json").code == 0
     assert (tmp_path / ".emu" / "history.db").is_file()
@@ -53,7 +55,7 @@ def test_unknown_cases_and_runs_are_one_line(emu, refused, suite):
 
 
 def test_a_history_that_cannot_be_written_costs_no_verdict(emu, suite, tmp_path):
-    emu("gate", suite, "--update-baseline", "--no-history")
+    emu("gate", suite, "--update-baseline", "--reason", "made up", "--no-history")
     done = emu("gate", suite, "--history", "/proc/self/history.db")
     assert done.code == 2
     assert "gate: holds (3 equal)" in done.out
@@ -75,7 +77,8 @@ def test_a_history_of_others_is_refused_before_anything_runs(refused, suite, tmp
 def test_what_the_gate_prints_fits_its_published_schema(emu, suite, tmp_path):
     text = resources.files("emu.report").joinpath("gate.schema.json").read_text()
     validator = jsonschema.Draft202012Validator(json.loads(text))
-    runs = [emu("gate", suite, *more, "--json") for more in ([], ["--update-baseline"])]
+    update = ["--update-baseline", "--reason", "made up"]
+    runs = [emu("gate", suite, *more, "--json") for more in ([], update)]
     suite.write_text("[[case]]\nid = 1\n")
     runs.append(emu("gate", suite, "--json"))
     assert [run.code for run in runs] == [2, 0, 2]
@@ -98,7 +101,7 @@ def test_junit_and_github_get_what_the_terminal_gets(emu, suite, tmp_path, monke
 
 @pytest.mark.slow
 def test_eight_gates_at_once_are_eight_runs_of_one_history(emu, suite):
-    assert emu("gate", suite, "--update-baseline").code == 0
+    assert emu("gate", suite, "--update-baseline", "--reason", "made up").code == 0
     gate = [sys.executable, "-m", "emu.cli.main", "gate", str(suite)]
     running = [
         subprocess.Popen(gate, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

@@ -10,6 +10,7 @@ from emu.errors import ConfigError, DataError
 from emu.gate import (
     Kind,
     Outcome,
+    PairedChange,
     Selection,
     baseline_path,
     read_baseline,
@@ -46,7 +47,7 @@ def test_a_missing_baseline_exits_2_and_writes_nothing(suite):
 
 @pytest.mark.usefixtures("instant")
 def test_an_update_writes_what_the_next_run_equals(suite):
-    first = run_gate([suite], update_baseline=True)
+    first = run_gate([suite], reason="first")
     assert outcomes(first)[Kind.BASELINE] is Outcome.ACCEPTED
     assert first.exit_code == 0
     assert first.changes[0].startswith("small/tiny: new baseline: n 70")
@@ -64,7 +65,7 @@ def test_an_update_writes_what_the_next_run_equals(suite):
 @pytest.mark.usefixtures("instant")
 @pytest.mark.parametrize("by", [1, -1])
 def test_better_and_worse_both_fail_until_accepted(suite, by):
-    run_gate([suite], update_baseline=True)
+    run_gate([suite], reason="first")
     path = baseline_path(suite, "tiny")
     good = path.read_bytes()
     stored = read_baseline(path)
@@ -75,9 +76,9 @@ def test_better_and_worse_both_fail_until_accepted(suite, by):
     checked = run_gate([suite])
     assert outcomes(checked)[Kind.ACCURACY] is expected
     assert checked.exit_code == 1
-    updated = run_gate([suite], update_baseline=True)
+    updated = run_gate([suite], reason="first")
     line = f"small/tiny: quantized top1_correct: {right} -> {right + by}"
-    assert updated.changes == (line,)
+    assert updated.changes == (line, "small/tiny: reason: first")
     assert outcomes(updated)[Kind.ACCURACY] is Outcome.ACCEPTED
     assert updated.exit_code == 0
     assert path.read_bytes() == good
@@ -86,11 +87,33 @@ def test_better_and_worse_both_fail_until_accepted(suite, by):
 
 @pytest.mark.usefixtures("instant")
 def test_an_update_without_change_leaves_the_file_alone(suite):
-    run_gate([suite], update_baseline=True)
+    run_gate([suite], reason="first\n time")
     path = baseline_path(suite, "tiny")
     before = path.stat().st_mtime_ns
-    assert run_gate([suite], update_baseline=True).changes == ()
+    assert run_gate([suite], reason="another").changes == ()
     assert path.stat().st_mtime_ns == before
+    assert read_baseline(path).reason == "first time"
+
+
+@pytest.mark.usefixtures("instant")
+def test_an_update_for_no_reason_is_refused(suite):
+    with pytest.raises(ConfigError, match="no reason"):
+        run_gate([suite], reason=" ")
+    assert not baseline_path(suite, "tiny").exists()
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_baseline_edited_by_hand_exits_2_until_an_update(suite):
+    run_gate([suite], reason="first")
+    path = baseline_path(suite, "tiny")
+    good = path.read_text()
+    path.write_text(good.replace('"reason": "first"', '"reason": "mine"'))
+    edited = run_gate([suite])
+    assert outcomes(edited) == {Kind.BASELINE: Outcome.MISSING}
+    assert "edited by hand or damaged" in edited.verdicts[0].detail
+    assert edited.exit_code == 2
+    assert run_gate([suite], reason="first").exit_code == 0
+    assert path.read_text() == good
 
 
 @pytest.mark.usefixtures("instant")
@@ -102,13 +125,13 @@ def test_a_damaged_baseline_exits_2_and_can_be_updated(suite):
     assert result.exit_code == 2
     assert "damaged baseline" in result.verdicts[0].detail
     assert path.read_text() == "{"
-    assert run_gate([suite], update_baseline=True).exit_code == 0
+    assert run_gate([suite], reason="first").exit_code == 0
     assert run_gate([suite]).exit_code == 0
 
 
 @pytest.mark.usefixtures("instant")
 def test_a_baseline_whose_case_is_gone_exits_2(suite):
-    run_gate([suite], update_baseline=True)
+    run_gate([suite], reason="first")
     orphan = baseline_path(suite, "gone")
     orphan.write_bytes(baseline_path(suite, "tiny").read_bytes())
     result = run_gate([suite])
@@ -126,7 +149,7 @@ def test_a_case_that_fails_does_not_stop_the_others(suite, monkeypatch, measured
         return measured
 
     monkeypatch.setattr("emu.gate.measure.run_case", fail_first)
-    result = run_gate([suite], update_baseline=True)
+    result = run_gate([suite], reason="first")
     assert [v.case for v in result.verdicts] == ["tiny", "second", "second"]
     assert result.verdicts[0].outcome is Outcome.FAILED
     assert result.verdicts[0].detail == "data.npz: x[3]: no such luck"
@@ -140,7 +163,7 @@ def test_a_broken_suite_stops_all_before_anything_runs(suite, monkeypatch):
     broken.write_text('[[case]]\nid = "a"\nmodell = "b"\n')
     monkeypatch.setattr("emu.gate.measure.run_case", None)
     with pytest.raises(ConfigError, match=r"did you mean 'model'"):
-        run_gate([suite, broken], update_baseline=True)
+        run_gate([suite, broken], reason="first")
     assert not baseline_path(suite, "tiny").exists()
 
 
@@ -177,7 +200,7 @@ def test_verdicts_have_stable_names(suite):
 
 @pytest.mark.usefixtures("instant")
 def test_a_known_failure_fails_by_passing(suite):
-    run_gate([suite], update_baseline=True)
+    run_gate([suite], reason="first")
     reason = 'known_failure = "conv is too narrow"\n'
     suite.write_text(suite.read_text().replace("limits", reason + "limits"))
     result = run_gate([suite])
@@ -195,7 +218,7 @@ def test_a_known_failure_fails_by_passing(suite):
 
 @pytest.mark.usefixtures("instant")
 def test_samples_that_are_gone_have_a_verdict_of_their_own(suite):
-    run_gate([suite], update_baseline=True)
+    run_gate([suite], reason="first")
     path = baseline_path(suite, "tiny")
     stored = read_baseline(path)
     counts = {**stored.quantized, "n": stored.quantized["n"] + 10}
@@ -208,7 +231,7 @@ def test_samples_that_are_gone_have_a_verdict_of_their_own(suite):
 
 def test_data_that_is_gone_has_a_verdict_of_its_own(suite, measured, monkeypatch):
     monkeypatch.setattr("emu.gate.measure.run_case", lambda *_: measured)
-    run_gate([suite], update_baseline=True)
+    run_gate([suite], reason="first")
     monkeypatch.undo()
     (suite.parent / "data.npz").unlink()
     result = run_gate([suite])
@@ -225,7 +248,7 @@ def test_a_crash_is_the_failure_of_its_case_alone(suite, monkeypatch, measured):
         return measured
 
     monkeypatch.setattr("emu.gate.measure.run_case", crash)
-    result = run_gate([suite], update_baseline=True)
+    result = run_gate([suite], reason="first")
     first, second = result.cases
     assert first.verdicts[0].kind is Kind.RUN
     assert "crashed: ZeroDivisionError: a bug" in first.verdicts[0].detail
@@ -235,7 +258,7 @@ def test_a_crash_is_the_failure_of_its_case_alone(suite, monkeypatch, measured):
 
 @pytest.mark.usefixtures("instant")
 def test_changed_samples_are_named(suite, measured):
-    run_gate([suite], update_baseline=True)
+    run_gate([suite], reason="first")
     path = baseline_path(suite, "tiny")
     stored = read_baseline(path)
     classes = " ".join(stored.predictions).split()
@@ -245,7 +268,7 @@ def test_changed_samples_are_named(suite, measured):
     classes[right] = str((int(classes[right]) + 1) % 6)
     write_baseline(path, stored.model_copy(update={"predictions": tuple(classes)}))
     change = run_gate([suite]).cases[0].change
-    assert change is not None
+    assert isinstance(change, PairedChange)
     assert change.newly_right == (measured.quantized.ids[right],)
     assert change.newly_wrong == ()
     assert change.p_value == 1.0
@@ -254,7 +277,7 @@ def test_changed_samples_are_named(suite, measured):
 @pytest.mark.usefixtures("instant")
 def test_a_chosen_case_runs_alone_and_no_baseline_is_an_orphan(suite):
     suite.write_text(suite.read_text() + SECOND)
-    run_gate([suite.parent], update_baseline=True)
+    run_gate([suite.parent], reason="first")
     result = run_gate([suite.parent], selection=Selection(expression="second"))
     assert [case.case for case in result.cases] == ["second"]
     assert result.exit_code == 0
@@ -274,7 +297,7 @@ def test_a_missing_baseline_is_no_known_failure(suite):
 
 @pytest.mark.usefixtures("instant")
 def test_other_samples_are_not_compared_one_by_one(suite):
-    run_gate([suite], update_baseline=True)
+    run_gate([suite], reason="first")
     path = baseline_path(suite, "tiny")
     stored = read_baseline(path)
     case = {**stored.case, "data": "data.npz[10:80]"}

@@ -110,3 +110,13 @@ def test_each_limit_has_a_verdict_of_its_own(measured):
 def test_an_engine_that_is_not_known_is_refused():
     with pytest.raises(ValueError, match="no engine 'litter'; did you mean 'litert"):
         Limits(max_lsb={"litter": 1})
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(2.5, Outcome.HOLDS), (2.4, Outcome.REGRESSED)]
+)
+def test_a_limit_on_time_holds_at_its_edge(measured, limit, expected):
+    case = with_limits(measured, max_time_ratio={"onnxruntime": limit})
+    outcome, detail = judged(replace(case, time_ratios={"onnxruntime": 2.5}))
+    assert outcome is expected
+    assert detail == f"2.5 times as long as onnxruntime, limit {limit}"

@@ -51,7 +51,7 @@ def test_processes_find_what_one_finds_and_a_dead_one_costs_its_case(
     tmp_path, monkeypatch
 ):
     path = write_suite(tmp_path / "project", SUITE + OTHERS)
-    run_gate([path], update_baseline=True)
+    run_gate([path], reason="first")
     alone = run_gate([path])
     assert measured(run_gate([path], jobs=2)) == measured(alone)
     (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(DEATH))

@@ -109,7 +109,7 @@ def test_a_worse_layer_fails_its_item_alone_and_shows_its_figures(project, run):
     result.stdout.fnmatch_lines(
         [
             "*tiny::layer?conv?*",
-            "layer regressed: cumulative conv * -> * dB, isolated conv * -> * dB",
+            "layer regressed: cumulative conv * -> * dB; isolated conv * -> * dB",
             "  cumulative * baseline * now",
             "  sqnr_db *",
             "  isolated * baseline * now",
@@ -124,7 +124,7 @@ def test_a_layer_that_the_baseline_lacks_fails(project, run):
     edit(project, layers={mode: rows[:-1] for mode, rows in stored.layers.items()})
     result = run("suites")
     assert failed(result) == {"layers"}
-    result.stdout.fnmatch_lines(["layer regressed: cumulative fc is new, *"])
+    result.stdout.fnmatch_lines(["layer regressed: cumulative fc is new; *"])
 
 
 @pytest.mark.parametrize("by", [1, -1])

@@ -49,7 +49,7 @@ def made(tmp_path_factory) -> tuple[Path, str]:
     """A folder with three cases and their baselines, and what a whole run says."""
     folder = tmp_path_factory.mktemp("made")
     path = write_suite(folder, SUITE + MORE)
-    shared = run_gate([path], update_baseline=True)
+    shared = run_gate([path], reason="first")
     assert shared.exit_code == 0
     return folder, measured(run_gate([path]))
 
@@ -161,10 +161,10 @@ def test_an_update_goes_on_too(three):
     for case in CASES:
         baseline_path(three, case).unlink()
     file = resume_path(three)
-    interrupt(three, InterruptAt("third", "integer"), update_baseline=True)
+    interrupt(three, InterruptAt("third", "integer"), reason="first")
     # What is measured is written: an update that is interrupted has updated so much.
     assert [baseline_path(three, case).is_file() for case in CASES] == [1, 1, 0]
-    run_gate([three], update_baseline=True, store=Store(file))
+    run_gate([three], reason="first", store=Store(file))
     assert {c: read_baseline(baseline_path(three, c)) for c in CASES} == stored
 
 

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from emu.gate.statistics import mcnemar, paired_change, smallest_loss
+from emu.evaluate import DetectResult
+from emu.evaluate.detect.coco_ap import coco_ap
+from emu.gate.statistics import (
+    detection_change,
+    mcnemar,
+    paired_change,
+    smallest_loss,
+)
+from tests.evaluate.detect.scenes import CATEGORIES, NOTHING, objects, perturbed
 
 
 def exact_p_value(lost: int, won: int) -> Fraction:
@@ -61,3 +69,34 @@ def test_a_change_is_worse_only_where_chance_does_not_explain_it():
     assert paired_change(ids, before, after).is_worse(0.05)
     assert not paired_change(ids, after, before).is_worse(0.05)
     assert paired_change(ids, before, after).resolvable_points == 6.0
+
+
+def scenes(images: int = 12):
+    """Two objects an image, all found but for some noise."""
+    boxes = [[10, 10, 60, 60], [100, 20, 180, 90]]
+    truth = tuple(objects(boxes, [0, 1]) for _ in range(images))
+    return truth, perturbed(truth, 2, 7, missed=0, wrong=0)
+
+
+def detected(truth, found) -> DetectResult:
+    ids = tuple(f"image-{i}" for i in range(len(truth)))
+    return DetectResult(
+        ids=ids, objects=truth, detections=tuple(found), categories=CATEGORIES
+    )
+
+
+def test_the_change_of_a_detector_names_the_images_that_it_loses():
+    truth, before = scenes()
+    after = [NOTHING if i in (3, 8) else one for i, one in enumerate(before)]
+    change = detection_change(before, detected(truth, after))
+    assert set(change.worse) == {"image-3", "image-8"}
+    assert change.better == ()
+    whole, less = (coco_ap(truth, run, CATEGORIES)[0].ap for run in (before, after))
+    assert change.points == pytest.approx(100 * (less - whole))
+    assert change.low <= change.points <= change.high
+    assert change.low < 0
+    assert change.resolvable_points == pytest.approx((change.high - change.low) / 2)
+    back = detection_change(after, detected(truth, before))
+    assert set(back.better) == {"image-3", "image-8"}
+    assert back.points == pytest.approx(-change.points)
+    assert back == detection_change(after, detected(truth, before))

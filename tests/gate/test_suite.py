@@ -44,6 +44,70 @@ def test_a_wrong_suite_is_one_clear_line(tmp_path, text, expected):
     assert "\n" not in str(caught.value)
 
 
+TWO = """\
+[[case]]
+id = "a"
+model = "m"
+target = "t"
+
+[[case]]
+id = "b"
+model = "m"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (TWO + 'taget = "x"\n', "line 9: case.1.taget: unknown key; did .* 'target'?"),
+        (TWO + "target = 5\n", "line 9: case.1.target: found 5; Input should be"),
+        (TWO + "batch_size = 0\n", "line 9: case.1.batch_size: found 0; .*equal to 1"),
+        (TWO + "limits = { max_lsb = 5 }\n", "line 9: case.1.limits.max_lsb: found 5"),
+        (
+            TWO + "\n[case.limits]\nmax_drop_point = 1\n",
+            "line 11: case.1.limits.max_drop_point: unknown key; did you mean",
+        ),
+        (TWO + "bands = { sqnr = 1 }\n", "line 9: case.1.bands.sqnr: .*'sqnr_db'"),
+        (TWO + "bands = { sqnr_db = -1 }\n", "line 9: case.1.bands.sqnr_db: found -1"),
+        (TWO + "bands = { cosine = nan }\n", "line 9: case.1.bands.cosine: found nan"),
+        (
+            TWO + "limits = { max_time_ratio = { onnx = 2 } }\n",
+            "line 9: case.1.limits.max_time_ratio: no engine 'onnx'; known are",
+        ),
+        (TWO.replace('id = "b"', ""), "line 6: case.1.id: this key is required"),
+        (TWO.replace('"b"', '"b/c"'), "line 7: case.1.id: found 'b/c'; expected lett"),
+        (TWO.replace('"b"', '"a"'), "line 7: .*two cases have the id 'a', lines 2 and"),
+        (
+            TWO + 'recipe = "../r.toml"\n',
+            "line 9: case.1.recipe: found '../r.toml', wh",
+        ),
+        (TWO + 'target = "/t.toml"\n', "line 9: case.1.target: .*leaves the project"),
+        (TWO + 'data = "../d.npz[:5]"\n', "line 9: case.1.data: .*leaves the project"),
+        (TWO + 'calibration = ".."\n', "line 9: case.1.calibration: .*leaves the proj"),
+        (
+            TWO.replace('b"\nmodel = "m"', '{model}"\nmodel = ["b", "../c.onnx"]'),
+            r"line 8: case.1.model: found '\.\./c.onnx', which leaves the project",
+        ),
+    ],
+)
+def test_the_line_and_key_of_a_mistake_are_named(tmp_path, monkeypatch, text, expected):
+    monkeypatch.delenv("EMU_DATA", raising=False)
+    with pytest.raises(ConfigError, match=f"s.toml: {expected}"):
+        read_suite(write(tmp_path, text))
+
+
+def test_the_project_is_the_folder_that_holds_suites(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMU_DATA", str(tmp_path / "data"))
+    folder = tmp_path / "project" / "suites"
+    folder.mkdir(parents=True)
+    inside = f'calibration = "{tmp_path}/data/x.npz[:4]"\nrecipe = "../r.toml"\n'
+    assert read_suite(write(folder, TWO + inside)).case[1].recipe == "../r.toml"
+    with pytest.raises(ConfigError, match=f"leaves the project {tmp_path}/project; "):
+        read_suite(write(folder, TWO + 'recipe = "../../r.toml"\n'))
+    with pytest.raises(ConfigError, match="leaves the project"):
+        read_suite(write(folder, TWO + f'data = "{tmp_path}/data/../x.npz"\n'))
+
+
 def test_names_are_looked_for_beside_the_suite_first(suite):
     (suite.parent / "models").mkdir()
     entry = suite.parent / "models" / "digits.toml"
@@ -93,7 +157,8 @@ def test_lists_make_a_case_of_every_combination(tmp_path):
 
 def test_ids_that_do_not_say_what_varies_are_twice_the_same(tmp_path):
     text = CROSS.replace("-{recipe}", "")
-    with pytest.raises(ConfigError, match="two cases have the id 'a-generic-int8'"):
+    twice = "two cases have the id 'a-generic-int8', both of line 3"
+    with pytest.raises(ConfigError, match=twice):
         read_suite(write(tmp_path, text))
 
 

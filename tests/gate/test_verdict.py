@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from emu.evaluate import AucCounts, ReconstructResult
-from emu.gate import Baseline, Kind, Limits, Outcome, baseline_of
+from emu.gate import Bands, Baseline, Kind, Limits, Outcome, baseline_of
 from emu.gate.limits import judge_limits
-from emu.gate.verdict import BAND_DB, differences, judge
+from emu.gate.verdict import differences, judge
+
+BAND_DB = Bands().sqnr_db
 
 
 @pytest.fixture
@@ -27,8 +29,14 @@ def with_counts(base: Baseline, **changes: int) -> Baseline:
 
 
 def with_sqnr(base: Baseline, by: float, row: int = 1, mode: str = "isolated"):
+    return with_figure(base, "sqnr_db", by, row, mode)
+
+
+def with_figure(
+    base: Baseline, key: str, by: float, row: int = 1, mode: str = "isolated"
+) -> Baseline:
     rows = list(base.layers[mode])
-    update = {"sqnr_db": rows[row].sqnr_db + by}
+    update = {key: getattr(rows[row], key) + by}
     rows[row] = rows[row].model_copy(update=update)
     return base.model_copy(update={"layers": {**base.layers, mode: tuple(rows)}})
 
@@ -82,6 +90,58 @@ def test_a_layer_may_move_within_the_band_only(base, mode, by, expected):
     assert found is expected
     name = base.layers[mode][1].name
     assert (f"{mode} {name}" in detail) == (expected is not Outcome.EQUAL)
+
+
+@pytest.mark.parametrize("mode", ["cumulative", "isolated"])
+@pytest.mark.parametrize(
+    ("key", "by", "expected"),
+    [
+        ("cosine", 0.0009, Outcome.EQUAL),
+        ("cosine", -0.0009, Outcome.EQUAL),
+        ("cosine", 0.0011, Outcome.IMPROVED),
+        ("cosine", -0.0011, Outcome.REGRESSED),
+        ("max_lsb", 1.9, Outcome.EQUAL),
+        ("max_lsb", -1.9, Outcome.EQUAL),
+        ("max_lsb", -2.1, Outcome.IMPROVED),
+        ("max_lsb", 2.1, Outcome.REGRESSED),
+        ("max_lsb", float("inf"), Outcome.REGRESSED),
+        ("sqnr_db", float("nan"), Outcome.REGRESSED),
+        ("cosine", float("nan"), Outcome.REGRESSED),
+    ],
+)
+def test_cosine_and_largest_error_have_bands_too(base, mode, key, by, expected):
+    found, detail = outcome(with_figure(base, key, by, mode=mode), base, Kind.LAYER)
+    assert found is expected
+    name = base.layers[mode][1].name
+    assert (f"{mode} {name}" in detail) == (expected is not Outcome.EQUAL)
+
+
+def test_a_moved_layer_is_told_with_its_figures_before_and_after(base):
+    moved = with_figure(with_sqnr(base, -3.0), "max_lsb", 4.0)
+    row = base.layers["isolated"][1]
+    assert outcome(moved, base, Kind.LAYER)[1] == (
+        f"isolated {row.name} SQNR {row.sqnr_db:.1f} -> {row.sqnr_db - 3:.1f} dB, "
+        f"max {row.max_lsb:.1f} -> {row.max_lsb + 4:.1f} LSB"
+    )
+
+
+def test_a_layer_better_in_one_figure_and_worse_in_another_is_worse(base):
+    mixed = with_figure(with_sqnr(base, 3.0), "max_lsb", 4.0)
+    assert outcome(mixed, base, Kind.LAYER)[0] is Outcome.REGRESSED
+
+
+def test_what_was_and_is_no_number_has_not_moved(base):
+    none = with_figure(base, "cosine", float("nan"))
+    assert outcome(none, none, Kind.LAYER)[0] is Outcome.EQUAL
+    assert outcome(base, none, Kind.LAYER)[0] is Outcome.REGRESSED
+
+
+def test_a_case_may_set_other_bands(base):
+    moved = with_sqnr(base, -3.0)
+    [layer] = [o for k, o, _ in judge(moved, base, Bands(sqnr_db=4)) if k is Kind.LAYER]
+    assert layer is Outcome.EQUAL
+    [layer] = [o for k, o, _ in judge(base, base, Bands(sqnr_db=0)) if k is Kind.LAYER]
+    assert layer is Outcome.EQUAL
 
 
 def test_one_worse_layer_outweighs_a_better_one(base):

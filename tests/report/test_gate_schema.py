@@ -1,13 +1,16 @@
 """The published schema of `emu gate --json` beside what really comes out."""
 
 import json
+from dataclasses import replace
 from importlib import resources
 
 import jsonschema
+import numpy as np
 import pytest
 
 from emu.compare import Mode
-from emu.gate import Kind, Outcome
+from emu.gate import DetectionChange, Kind, Outcome
+from emu.gate.statistics import paired_change
 from emu.jsondata import strict_json
 from emu.report import gate_json
 from tests.gate.made_up import failed, outcome, run_of
@@ -45,6 +48,18 @@ def test_kinds_and_verdicts_are_those_of_the_gate():
 def test_all_that_is_published_of_a_layer_is_there(layers, name):
     columns = set(layers.tables[Mode.CUMULATIVE].columns)
     assert set(SCHEMA["$defs"]["layer"][name]) == columns
+
+
+def test_what_changed_fits_for_samples_and_for_detections():
+    samples = paired_change(("a", "b"), np.array([True, False]), np.array([False] * 2))
+    images = DetectionChange(
+        samples=2, points=-1.0, low=-2.0, high=0.0, worse=("a",), better=()
+    )
+    for change in (samples, images):
+        value = as_json(run_of(replace(outcome(), change=change)))
+        assert wrong(value) == []
+        assert value["cases"][0]["change"]["points"] == change.points
+        assert wrong(without(value, "cases", 0, "change", "samples"))
 
 
 def without(value: dict, *path: str | int) -> dict:

@@ -79,6 +79,19 @@ def bootstrap_difference(
     )
 
 
+def own_ap(
+    objects: Sequence[Objects],
+    categories: Sequence[Category],
+    detections: Sequence[Detections],
+) -> Float64[np.ndarray, " images"]:
+    """COCO's AP of each image alone, 0 to 1; -1 where it has no objects.
+
+    Errors as of `coco_ap`.
+    """
+    matches = keep_matches(match_detections(objects, detections, categories))
+    return np.array([mean_ap(matches, np.array([i])) for i in range(len(objects))])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Matches:
     """What a run's AP needs of every detection and image, kept for all resamples.
