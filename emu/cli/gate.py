@@ -4,7 +4,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,10 @@ from emu.cli import options
 from emu.cli.exits import COULD_NOT_RUN
 from emu.cli.publish import publish
 from emu.cli.terminal import progress, show, show_error, show_json
+from emu.errors import ConfigError
+
+if TYPE_CHECKING:
+    from emu.gate import Selection
 
 Suites = Annotated[
     list[Path],
@@ -25,6 +29,14 @@ Update = Annotated[
     bool,
     typer.Option(
         "--update-baseline", help="Accept what is found, and show the difference."
+    ),
+]
+Record = Annotated[
+    bool,
+    typer.Option(
+        "--record-golden",
+        help="Run no case; record golden FP32 outputs of a few samples of each float "
+        "model under golden/fp32, where every later run verifies them.",
     ),
 ]
 Expression = Annotated[
@@ -86,6 +98,7 @@ def gate(
     tags: Tags = None,
     shard: Shard = None,
     update_baseline: Update = False,
+    record_golden: Record = False,
     history: History = None,
     no_history: NoHistory = False,
     junit: Junit = None,
@@ -105,15 +118,22 @@ def gate(
     )
     from emu.report import gate_json, gate_report
 
-    started = datetime.now(UTC)
-    file = None if no_history else history or history_path(suites[0])
-    if file is not None:
-        check_history(file)
     selection = Selection(
         expression=expression,
         tags=tuple(tags or ()),
         shard=parse_shard(shard) if shard else None,
     )
+    if record_golden:
+        if update_baseline or junit or history:
+            raise ConfigError(
+                "--record-golden runs no case: --update-baseline, --junit and --history "
+                "mean nothing with it"
+            )
+        return _record(suites, selection, as_json=as_json)
+    started = datetime.now(UTC)
+    file = None if no_history else history or history_path(suites[0])
+    if file is not None:
+        check_history(file)
     with progress("starting", quiet=as_json) as tell:
         result = run_gate(
             suites,
@@ -137,5 +157,28 @@ def gate(
     else:
         show(gate_report(result))
     for error in (*result.errors, *unwritten):
+        show_error(error, as_json=False)
+    return code
+
+
+def _record(suites: list[Path], selection: "Selection", *, as_json: bool) -> int:
+    from emu.gate import record_golden
+    from emu.report import golden_json, golden_table
+
+    with progress("starting", quiet=as_json) as tell:
+        recorded = record_golden(
+            suites,
+            selection=selection,
+            progress=lambda model, stage, done, total: tell(
+                done, total, f"{model}: {stage}"
+            ),
+        )
+    errors = [one.error for one in recorded if one.error]
+    code = COULD_NOT_RUN if errors else 0
+    if as_json:
+        show_json({**golden_json(recorded), "exit_code": code})
+    else:
+        show(golden_table(recorded))
+    for error in errors:
         show_error(error, as_json=False)
     return code

@@ -35,6 +35,7 @@ from emu.evaluate import (
 from emu.evaluate.against import compare_against
 from emu.execute import Family
 from emu.gate.digest import BIT_SAMPLES, BitDigest, integer_outputs
+from emu.gate.golden_store import Finding
 from emu.gate.refusals import require_disjoint, require_limits_fit
 from emu.gate.subset import Choice, Samples, choose_samples
 from emu.gate.suite import (
@@ -148,6 +149,7 @@ class Shared:
         """Nothing known."""
         self.fp32: dict[tuple[str, str], EvalResult] = {}
         self.family = Family()
+        self.golden: dict[tuple[Path, str], Finding] = {}
 
 
 def package_versions() -> dict[str, str]:
