@@ -158,27 +158,32 @@ def _compare(
     found, about = run_engine(entry.file, list(stored), x)
     here = machine_kind()
     alike = (about, here) == (recording.engine, recording.machine)
-    was = f"{_said(recording.engine)} on {recording.machine}"
-    now = f"{_said(about)} on {here}"
-    between = f"by {now}" if alike else f"recorded by {was}, now {now}"
-    off: dict[str, float] = {}
+    by = _said(about)
+    if not alike:
+        by = f"{_said(recording.engine)} on {recording.machine}, now {by} on {here}"
+    rounded: dict[str, float] = {}
     for tensor in recording.tensors:
-        sqnr = _closeness(stored[tensor.name], found[tensor.name])
+        if tensor.name not in found:
+            return _changed(f"{_said(about)} no longer gives tensor {tensor.name}")
+        before, now = stored[tensor.name], found[tensor.name]
+        sqnr = closeness(before, now)
         if sqnr < (math.inf if alike else LEAST_DB):
+            how = f"{_form(before)} -> {_form(now)}"
+            same = _form(before) == _form(now)
             return _changed(
-                f"tensor {tensor.name} of {tensor.layer} is not what was recorded: "
-                f"{sqnr:.1f} dB, {between}"
+                f"tensor {tensor.name} of layer {tensor.layer} is not what was recorded "
+                f"({f'{sqnr:.1f} dB' if same else how}), by {by}"
             )
         if sqnr < math.inf:
-            off[tensor.name] = sqnr
-    what = f"{len(stored)} tensors of {count} samples"
-    if not off:
-        return Finding(holds=True, detail=f"{what} bit for bit, {between}")
-    worst = min(off, key=off.__getitem__)
+            rounded[tensor.name] = sqnr
+    what = f"{len(stored)} tensors of {count} samples as recorded by {by}"
+    if not rounded:
+        return Finding(holds=True, detail=f"{what}: bit for bit")
+    worst = min(rounded, key=rounded.__getitem__)
     return Finding(
         holds=True,
-        detail=f"{what}, {len(off)} of them not bit for bit: {worst}, the worst, has "
-        f"{off[worst]:.1f} dB of {LEAST_DB:g} that it needs, {between}",
+        detail=f"{what}: {len(rounded)} not bit for bit, {worst} least with "
+        f"{rounded[worst]:.1f} dB of the {LEAST_DB:g} that it needs",
     )
 
 
@@ -186,11 +191,11 @@ def _changed(reason: str) -> Finding:
     return Finding(holds=False, detail=f"{reason}; {_ACCEPT}")
 
 
-def _closeness(
+def closeness(
     stored: Shaped[np.ndarray, "..."], found: Shaped[np.ndarray, "..."]
 ) -> float:
     """SQNR in dB; inf for equal bits, -inf for what float rounding does not explain."""
-    if (stored.dtype.name, stored.shape) != (found.dtype.name, found.shape):
+    if _form(stored) != _form(found):
         return -math.inf
     if little_endian(stored) == little_endian(found):
         return math.inf
@@ -227,8 +232,13 @@ def run_engine(
 
 
 def file_digest(path: Path) -> str:
+    """The sha256 of a file, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _form(array: Shaped[np.ndarray, "..."]) -> str:
+    return f"{array.dtype.name} {list(array.shape)}"
 
 
 def _said(engine: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from emu.errors import ConfigError, DataError, EmuError
+from emu.errors import ConfigError, DataError, EmuError, ModelError
 from emu.evaluate import Kind, ModelEntry, kind_of, open_model
 from emu.gate.golden import (
     file_digest,
@@ -27,6 +27,7 @@ from emu.gate.golden_store import (
     has_manifest,
     object_path,
     read_recording,
+    remove_unnamed,
     write_object,
     write_recording,
 )
@@ -59,14 +60,14 @@ class Recorded:
 
     Fields:
         model: name of its entry.
-        folder: of its recording.
+        folder: of its recording; None where the model was not found.
         recording: what is there now; None where nothing was recorded.
         stored_bytes: of the compressed files.
         error: why it failed.
     """
 
     model: str
-    folder: Path
+    folder: Path | None
     status: Status
     recording: Recording | None = None
     stored_bytes: int = 0
@@ -97,38 +98,38 @@ def record_golden(
     )
     if not chosen:
         raise ConfigError("no case is chosen by -k, --tag and --shard")
+    # One row for a model, however many cases have it.
+    asked = {(path, case.model): case for path, case in reversed(chosen)}
     first: dict[Path, ModelEntry] = {}
     done: list[Recorded] = []
-    for index, (path, case) in enumerate(chosen):
+    for index, ((path, model), case) in enumerate(reversed(asked.items())):
         if progress:
-            progress(case.model, "golden FP32", index, len(chosen))
-        try:
-            entry = case_model(path, case)
-            folder = golden_folder(path, entry)
-        except EmuError as error:
-            done.append(_failed(case.model, path.parent, error))
-            continue
-        if folder not in first:
-            first[folder] = entry
-            done.append(_attempted(path, case, entry, folder))
-        elif first[folder] != entry:
-            error = ConfigError(
-                f"another model is named {entry.name!r}: {first[folder].file}",
-                file=entry.file,
-            )
-            done.append(_failed(entry.name, folder, error))
+            progress(model, "golden FP32", index, len(asked))
+        one = _attempted(path, case, first)
+        done += [one] if one else []
     return tuple(done)
 
 
-def _attempted(path: Path, case: Case, entry: ModelEntry, folder: Path) -> Recorded:
+def _attempted(
+    path: Path, case: Case, first: dict[Path, ModelEntry]
+) -> Recorded | None:
+    """Record the model of a case; None if `first` shows that another suite had it."""
+    name, folder = case.model, None
     try:
-        return _record(path, case, entry, folder)
+        entry = case_model(path, case)
+        name, folder = entry.name, golden_folder(path, entry)
+        entry = entry.model_copy(update={"file": entry.file.resolve()})
+        if folder not in first:
+            first[folder] = entry
+            return _record(path, case, entry, folder)
+        if first[folder] == entry:
+            return None
+        raise ConfigError(
+            f"another model is named {entry.name!r} too: {first[folder].file}",
+            file=entry.file,
+        )
     except EmuError as error:
-        return _failed(entry.name, folder, error)
-
-
-def _failed(model: str, folder: Path, error: EmuError) -> Recorded:
-    return Recorded(model=model, folder=folder, status=Status.FAILED, error=error)
+        return Recorded(model=name, folder=folder, status=Status.FAILED, error=error)
 
 
 def _record(path: Path, case: Case, entry: ModelEntry, folder: Path) -> Recorded:
@@ -141,6 +142,11 @@ def _record(path: Path, case: Case, entry: ModelEntry, folder: Path) -> Recorded
     everything, _ = run_engine(entry.file, list(layers), x)
     sizes = {name: array.nbytes // len(x) for name, array in everything.items()}
     count, kept = fitting(sizes, _outputs(graph), len(x))
+    if not kept:
+        raise ModelError(
+            f"none of its tensors can be recorded within {LIMIT_BYTES} bytes",
+            file=entry.file,
+        )
     x = x[:count]
     # Once more, as the check will do it: fewer samples may be summed in another order.
     found, about = run_engine(entry.file, kept, x)
@@ -184,6 +190,7 @@ def _written(
     else:
         status = Status.CHANGED if has_manifest(folder) else Status.NEW
         write_recording(folder, recording)
+    remove_unnamed(folder, recording)
     files = {object_path(folder, tensor) for tensor in recording.tensors}
     return Recorded(
         model=recording.model,
@@ -213,7 +220,7 @@ def fitting(
     count = min(most, LIMIT_BYTES // max(1, sum(sizes.values())))
     if count:
         return count, list(sizes)
-    kept = set(outputs)
+    kept = sizes.keys() & set(outputs)
     room = LIMIT_BYTES - sum(sizes[name] for name in kept)
     for name in sorted(sizes.keys() - kept, key=lambda name: (sizes[name], name)):
         room -= sizes[name]
@@ -225,9 +232,13 @@ def fitting(
 
 def _layers(graph: Graph) -> dict[str, str]:
     """Tensor of the model file -> layer that makes it, in order of execution."""
-    made = ((node.layer, graph.tensors[node.output].golden) for node in graph.nodes)
-    found = {golden.name: layer for layer, golden in made if golden}
-    return {n: layer or n for n, layer in found.items() if n not in graph.inputs}
+    found: dict[str, str] = {}
+    for node in graph.nodes:
+        golden = graph.tensors[node.output].golden
+        # A transposition of it holds the same values; the first is the layer's own.
+        if golden and golden.name not in graph.inputs:
+            found.setdefault(golden.name, node.layer or golden.name)
+    return found
 
 
 def _outputs(graph: Graph) -> list[str]:

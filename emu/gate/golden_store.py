@@ -49,7 +49,8 @@ class Described(Config):
 
     dtype: DTypeName
     shape: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=_MAX_AXES)
+        tuple[Annotated[int, Field(ge=1, le=MAX_BYTES)], ...],
+        Field(max_length=_MAX_AXES),
     ]
     sha256: Digest
 
@@ -89,7 +90,7 @@ class Recording(Config):
     engine: dict[str, str]
     machine: str
     data: str
-    samples: Annotated[tuple[str, ...], Field(min_length=1)]
+    samples: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
     inputs: Described
     available: int
     tensors: Annotated[tuple[RecordedTensor, ...], Field(min_length=1)]
@@ -129,7 +130,7 @@ def has_manifest(folder: Path) -> bool:
 
 
 def read_recording(folder: Path) -> Recording:
-    """The manifest of a recording.
+    """The manifest of a recording, as the machine wrote it.
 
     Raises:
         MissingError: there is none.
@@ -142,13 +143,14 @@ def read_recording(folder: Path) -> Recording:
         raise ConfigError(f"larger than {_MAX_MANIFEST} bytes", file=path)
     try:
         data = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"damaged manifest: {error}; {REMEDY}", file=path) from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         found = data.get("format") if isinstance(data, dict) else None
         raise ConfigError(
             f"found manifest format {found!r}, expected {FORMAT}; {REMEDY}", file=path
         )
+    seal = data.pop("digest", None)
     recording = validate(data, Recording, file=path)
     if recording.nbytes > MAX_BYTES:
         raise ConfigError(
@@ -156,12 +158,29 @@ def read_recording(folder: Path) -> Recording:
             file=path,
             where="tensors",
         )
+    if seal != sealed(recording)["digest"]:
+        raise ConfigError(
+            f"damaged manifest: its content has another digest; {REMEDY}",
+            file=path,
+            where="digest",
+        )
     return recording
 
 
+def sealed(recording: Recording) -> dict[str, Any]:
+    """The manifest as it is stored: with a digest of all the rest."""
+    data = recording.model_dump(mode="json")
+    text = json.dumps(data, sort_keys=True)
+    return {**data, "digest": hashlib.sha256(text.encode()).hexdigest()}
+
+
 def write_recording(folder: Path, recording: Recording) -> None:
-    """Write the manifest, and remove the objects that it does not name."""
-    write_atomically(folder / MANIFEST, _layout(recording.model_dump()).encode())
+    """Write the manifest; its objects are there already."""
+    write_atomically(folder / MANIFEST, _layout(sealed(recording)).encode())
+
+
+def remove_unnamed(folder: Path, recording: Recording) -> None:
+    """Remove the objects that the manifest does not name."""
     named = {object_path(folder, tensor) for tensor in recording.tensors}
     for path in folder.iterdir():
         if _OBJECT.fullmatch(path.name) and path not in named:
@@ -240,10 +259,10 @@ def _unsound(tensor: RecordedTensor, data: bytes, ended: bool, rest: bytes) -> s
     return ""
 
 
-def _layout(recording: dict[str, Any]) -> str:
+def _layout(manifest: dict[str, Any]) -> str:
     """JSON with a line to each key and to each tensor."""
     lines = []
-    for key, value in recording.items():
+    for key, value in manifest.items():
         text = json.dumps(value)
         if key == "tensors":
             rows = ",\n".join(f"    {json.dumps(row, sort_keys=True)}" for row in value)

@@ -41,7 +41,7 @@ def _row(one: Recorded) -> dict[str, Any]:
     row: dict[str, Any] = {
         "model": one.model,
         "status": one.status.value,
-        "folder": str(one.folder),
+        "folder": None if one.folder is None else str(one.folder),
     }
     if one.recording:
         row |= {
