@@ -89,6 +89,7 @@ def test_a_case_that_is_as_it_was_passes_in_all_items(project, run):
 def test_recorded_golden_outputs_have_an_item_that_names_a_damaged_file(project, run):
     (recorded,) = record_golden([project])
     run("suites").assert_outcomes(passed=len(ITEMS) + 1)
+    assert recorded.folder
     (recorded.folder / "manifest.json").write_text("{")
     result = run("suites")
     result.assert_outcomes(passed=len(ITEMS), failed=1)
