@@ -2,9 +2,11 @@
 
 # ruff: noqa: PLC0415 - JAX is imported only by a command that runs
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +15,9 @@ from emu.cli.exits import COULD_NOT_RUN
 from emu.cli.publish import publish
 from emu.cli.terminal import progress, show, show_error, show_json, show_note
 from emu.errors import ConfigError
+
+if TYPE_CHECKING:
+    from emu.gate import Selection, Store
 
 Suites = Annotated[
     list[Path],
@@ -35,6 +40,14 @@ Reason = Annotated[
         help="Why it is accepted; stored with each baseline that is written.",
         show_default=False,
         metavar="TEXT",
+    ),
+]
+Record = Annotated[
+    bool,
+    typer.Option(
+        "--record-golden",
+        help="Run no case; record golden FP32 outputs of a few samples of each float "
+        "model under golden/fp32, where every later run verifies them.",
     ),
 ]
 Expression = Annotated[
@@ -112,6 +125,7 @@ def gate(
     reason: Reason = None,
     jobs: Jobs = 1,
     resume: Resume = True,
+    record_golden: Record = False,
     history: History = None,
     no_history: NoHistory = False,
     junit: Junit = None,
@@ -133,41 +147,35 @@ def gate(
     )
     from emu.report import gate_json, gate_report
 
-    if update_baseline and not (reason and reason.strip()):
-        raise ConfigError(
-            "needs --reason TEXT: why are the new figures right?",
-            where="--update-baseline",
-        )
-    if reason is not None and not update_baseline:
-        raise ConfigError("means nothing without --update-baseline", where="--reason")
-    started = datetime.now(UTC)
-    file = None if no_history else history or history_path(suites[0])
-    if file is not None:
-        check_history(file)
+    _check_reason(reason, update=update_baseline)
     selection = Selection(
         expression=expression,
         tags=tuple(tags or ()),
         shard=parse_shard(shard) if shard else None,
     )
-    store = Store(resume_path(suites[0]) if resume else None)
-    try:
-        with progress("starting", quiet=as_json) as tell:
-            result = run_gate(
-                suites,
-                selection=selection,
-                reason=reason,
-                jobs=jobs,
-                store=store,
-                progress=lambda case, stage, done, total: tell(
-                    done, total, f"{case}: {stage}"
-                ),
+    if record_golden:
+        if update_baseline or junit or history:
+            raise ConfigError(
+                "--record-golden runs no case: --update-baseline, --junit and --history "
+                "mean nothing with it"
             )
-    except KeyboardInterrupt:
-        if store.holds:
-            show_note("what is finished is kept; the same command goes on from there")
-        raise
-    if store.failure:
-        show_note(f"a run that is interrupted cannot go on: {store.failure}")
+        return _record(suites, selection, as_json=as_json)
+    started = datetime.now(UTC)
+    file = None if no_history else history or history_path(suites[0])
+    if file is not None:
+        check_history(file)
+    store = Store(resume_path(suites[0]) if resume else None)
+    with _resumable(store), progress("starting", quiet=as_json) as tell:
+        result = run_gate(
+            suites,
+            selection=selection,
+            reason=reason,
+            jobs=jobs,
+            store=store,
+            progress=lambda case, stage, done, total: tell(
+                done, total, f"{case}: {stage}"
+            ),
+        )
     unwritten = publish(
         result,
         suite=suites[0],
@@ -182,5 +190,51 @@ def gate(
     else:
         show(gate_report(result))
     for error in (*result.errors, *unwritten):
+        show_error(error, as_json=False)
+    return code
+
+
+def _check_reason(reason: str | None, *, update: bool) -> None:
+    if update and not (reason and reason.strip()):
+        raise ConfigError(
+            "needs --reason TEXT: why are the new figures right?",
+            where="--update-baseline",
+        )
+    if reason is not None and not update:
+        raise ConfigError("means nothing without --update-baseline", where="--reason")
+
+
+@contextmanager
+def _resumable(store: "Store") -> Iterator[None]:
+    """Tell whether a run that is interrupted can go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if store.holds:
+            show_note("what is finished is kept; the same command goes on from there")
+        raise
+    if store.failure:
+        show_note(f"a run that is interrupted cannot go on: {store.failure}")
+
+
+def _record(suites: list[Path], selection: "Selection", *, as_json: bool) -> int:
+    from emu.gate import record_golden
+    from emu.report import golden_json, golden_table
+
+    with progress("starting", quiet=as_json) as tell:
+        recorded = record_golden(
+            suites,
+            selection=selection,
+            progress=lambda model, stage, done, total: tell(
+                done, total, f"{model}: {stage}"
+            ),
+        )
+    errors = [one.error for one in recorded if one.error]
+    code = COULD_NOT_RUN if errors else 0
+    if as_json:
+        show_json({**golden_json(recorded), "exit_code": code})
+    else:
+        show(golden_table(recorded))
+    for error in errors:
         show_error(error, as_json=False)
     return code

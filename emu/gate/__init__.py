@@ -32,6 +32,12 @@ from emu.gate.gate import (
     check_case as check_case,
     run_gate as run_gate,
 )
+from emu.gate.golden import has_recording as has_recording
+from emu.gate.golden_record import (
+    Recorded as Recorded,
+    Status as Status,
+    record_golden as record_golden,
+)
 from emu.gate.history import (
     append_run as append_run,
     find_history as find_history,

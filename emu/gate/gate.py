@@ -15,6 +15,7 @@ from emu.gate.baseline import (
     write_baseline,
 )
 from emu.gate.failures import DataMissingError, crash
+from emu.gate.golden import judge_golden
 from emu.gate.limits import judge_limits
 from emu.gate.measure import Found, Task, measure_all, measure_one
 from emu.gate.result import CaseResult
@@ -142,7 +143,8 @@ def _outcomes(
 ) -> list[CaseOutcome]:
     """Of every case, in their order, whichever is ready first."""
     accept = partial(_updated, reason=" ".join((reason or "").split()))
-    judge_case = _checked if reason is None else accept
+    shared = Shared(store)
+    judge_case = partial(_checked, shared=shared) if reason is None else accept
     outcomes: dict[int, CaseOutcome] = {}
     tasks: list[Task] = []
     places: list[tuple[int, Baseline | None]] = []
@@ -155,7 +157,7 @@ def _outcomes(
             places.append((place, stored))
             tasks.append(_task(path, case, stored))
     for position, found in measure_all(
-        tasks, jobs=jobs, store=store, progress=progress
+        tasks, shared=shared, jobs=jobs, progress=progress
     ):
         place, stored = places[position]
         path, case = chosen[place]
@@ -177,8 +179,9 @@ def check_case(
         stored = read_baseline(baseline_path(path, case.id))
     except EmuError as error:
         return _without_baseline(path, case, error)
-    found = measure_one(_task(path, case, stored), shared or Shared(), progress)
-    return _judged(_checked, path, case, found, stored)
+    shared = shared or Shared()
+    found = measure_one(_task(path, case, stored), shared, progress)
+    return _judged(partial(_checked, shared=shared), path, case, found, stored)
 
 
 def _stored(path: Path, case: Case, *, update: bool) -> Baseline | None:
@@ -227,7 +230,8 @@ def _without_baseline(path: Path, case: Case, error: EmuError) -> CaseOutcome:
 def _as_expected(path: Path, case: Case, outcome: CaseOutcome) -> CaseOutcome:
     """What failed of a case with a known failure is known; passing is its failure.
 
-    What is missing (baseline, data, samples) stays so: nobody knows what it hides.
+    What is missing (baseline, data, samples) stays so: nobody knows what it hides. The
+    golden FP32 outputs are not the case's: no known failure explains theirs.
     """
     reason = case.known_failure
     missing = any(one.outcome is Outcome.MISSING for one in outcome.verdicts)
@@ -235,7 +239,7 @@ def _as_expected(path: Path, case: Case, outcome: CaseOutcome) -> CaseOutcome:
         return outcome
     verdicts = tuple(
         replace(verdict, outcome=Outcome.KNOWN, detail=f"{verdict.detail} ({reason})")
-        if verdict.outcome.exit_code
+        if verdict.outcome.exit_code and verdict.kind is not Kind.GOLDEN
         else verdict
         for verdict in outcome.verdicts
     )
@@ -248,12 +252,18 @@ def _as_expected(path: Path, case: Case, outcome: CaseOutcome) -> CaseOutcome:
 
 
 def _checked(
-    path: Path, case: Case, result: CaseResult, stored: Baseline | None
+    path: Path,
+    case: Case,
+    result: CaseResult,
+    stored: Baseline | None,
+    *,
+    shared: Shared,
 ) -> CaseOutcome:
     if stored is None:
         raise ValueError("nothing to judge by")
     found = baseline_of(result)
     judgements = judge(found, stored, case.bands) + judge_limits(result)
+    judgements += judge_golden(path, case, shared)
     return CaseOutcome(
         suite=path.stem,
         case=case.id,

@@ -51,21 +51,19 @@ Found = CaseResult | EmuError
 def measure_all(
     tasks: Sequence[Task],
     *,
+    shared: Shared,
     jobs: int = 1,
-    store: Store | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, Found]]:
     """Measure every task; yields (its position, what was found) as each is ready.
 
     With one job they come in order. What a case raises is what was found of it.
     """
-    store = store or Store()
     if jobs == 1 or len(tasks) == 1:
-        shared = Shared(store)
         for position, task in enumerate(tasks):
             yield position, measure_one(task, shared, progress)
         return
-    yield from _Crew(tasks, min(jobs, len(tasks)), store, progress).results()
+    yield from _Crew(tasks, min(jobs, len(tasks)), shared.store, progress).results()
 
 
 def measure_one(task: Task, shared: Shared, progress: Progress | None = None) -> Found:

@@ -16,6 +16,7 @@ from emu.errors import DataError, EmuError, MissingError
 from emu.evaluate import EvalResult, find_dataset
 from emu.execute import Family
 from emu.gate.codec import decode, encode
+from emu.gate.golden_store import Finding
 from emu.gate.store import Store
 from emu.graph import Graph, load_graph, save_graph
 
@@ -35,6 +36,7 @@ class Shared:
         """Nothing known, but for what is stored."""
         self.fp32: dict[str, EvalResult] = {}
         self.family = Family()
+        self.golden: dict[tuple[Path, str], Finding] = {}
         self.store = store or Store()
         self._digests: dict[str, str] = {}
 

@@ -5,7 +5,7 @@ import numpy as np
 from emu.evaluate import ClassifyResult, DetectResult
 from emu.gate.baseline import Baseline
 from emu.gate.boxes import kept_detections
-from emu.gate.run import CaseResult
+from emu.gate.result import CaseResult
 from emu.gate.statistics import (
     DetectionChange,
     PairedChange,

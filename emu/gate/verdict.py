@@ -27,6 +27,7 @@ class Kind(Enum):
     LAYER: SQNR, cosine and largest error of each layer, in both modes, within bands.
     BIT: the digest of the integer outputs, and every sample's prediction.
     LIMIT: the loss against FP32, and what else people limit.
+    GOLDEN: whether golden FP32 outputs of the model are those that were recorded.
     SAMPLES: whether the data has as many samples as the baseline.
     KNOWN_FAILURE: whether a case that is expected to fail does.
     BASELINE: whether there is a sound baseline for each case, a case for each one.
@@ -38,6 +39,7 @@ class Kind(Enum):
     LAYER = "layer"
     BIT = "bit"
     LIMIT = "limit"
+    GOLDEN = "golden"
     SAMPLES = "samples"
     KNOWN_FAILURE = "known_failure"
     BASELINE = "baseline"

@@ -1,6 +1,7 @@
 """Suites as pytest sees them: a file, its cases, an item for each verdict.
 
-suites/digits.toml::digits-int8::accuracy    also bit, and limit where one is set
+suites/digits.toml::digits-int8::accuracy    also bit, limit where one is set, and
+                                             golden where the model has a recording
 suites/digits.toml::digits-int8::layer[conv1]
 suites/digits.toml::digits-int8::layers      no layer that the baseline lacks
 suites/digits.toml::digits-int8::baseline    only where it is missing or damaged
@@ -28,6 +29,7 @@ from emu.gate import (
     baseline_of,
     baseline_path,
     check_case,
+    has_recording,
     judge,
     read_baseline,
     read_suite,
@@ -102,6 +104,8 @@ class CaseNode(pytest.Collector):
         items = [Kind.ACCURACY, Kind.BIT]
         if self.case.limits != Limits():
             items.append(Kind.LIMIT)
+        if has_recording(self.path, self.case):
+            items.append(Kind.GOLDEN)
         others = {*items, *([Kind.LAYER] if names else [])}
         checks: dict[str, Check] = {
             kind.value: lambda kind=kind: _failures(record(), others - {kind})

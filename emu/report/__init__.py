@@ -4,6 +4,10 @@ from emu.report.against import (
     against_json as against_json,
     render_against as render_against,
 )
+from emu.report.golden import (
+    golden_json as golden_json,
+    golden_table as golden_table,
+)
 from emu.report.plain import (
     compare_json as compare_json,
     eval_json as eval_json,

@@ -12,7 +12,13 @@ import pytest
 
 import emu
 from emu.errors import DataError, MissingError
-from emu.gate import baseline_of, baseline_path, read_baseline, write_baseline
+from emu.gate import (
+    baseline_of,
+    baseline_path,
+    read_baseline,
+    record_golden,
+    write_baseline,
+)
 from emu.pytest_plugin import is_suite
 from tests.gate.conftest import write_suite
 
@@ -78,6 +84,17 @@ def test_a_suite_has_an_item_for_each_verdict_of_a_case(project, run):
 
 def test_a_case_that_is_as_it_was_passes_in_all_items(project, run):
     run("suites").assert_outcomes(passed=len(ITEMS))
+
+
+def test_recorded_golden_outputs_have_an_item_that_names_a_damaged_file(project, run):
+    (recorded,) = record_golden([project])
+    run("suites").assert_outcomes(passed=len(ITEMS) + 1)
+    assert recorded.folder
+    (recorded.folder / "manifest.json").write_text("{")
+    result = run("suites")
+    result.assert_outcomes(passed=len(ITEMS), failed=1)
+    assert failed(result) == {"golden"}
+    result.stdout.fnmatch_lines(["*manifest.json: damaged manifest*"])
 
 
 @pytest.mark.parametrize(
