@@ -77,6 +77,16 @@ Junit = Annotated[
         metavar="FILE",
     ),
 ]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        help="Write the run as one HTML page that needs no network: networks, layers, "
+        "histograms, pictures, trends.",
+        show_default=False,
+        metavar="FILE",
+    ),
+]
 
 
 def gate(
@@ -89,6 +99,7 @@ def gate(
     history: History = None,
     no_history: NoHistory = False,
     junit: Junit = None,
+    html: Html = None,
     as_json: options.Json = False,
 ) -> int:
     """Run suites and compare with their baselines.
@@ -122,6 +133,7 @@ def gate(
             progress=lambda case, stage, done, total: tell(
                 done, total, f"{case}: {stage}"
             ),
+            visuals=html is not None,
         )
     unwritten = publish(
         result,
@@ -129,6 +141,7 @@ def gate(
         started=started,
         history=file,
         junit=junit,
+        html=html,
         as_json=as_json,
     )
     code = max(result.exit_code, COULD_NOT_RUN if unwritten else 0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from emu.gate.verdict import (
     differences,
     judge,
 )
+from emu.gate.visuals import Before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,12 +96,14 @@ def run_gate(
     selection: Selection = Selection(),  # noqa: B008 - frozen
     update_baseline: bool = False,
     progress: Progress | None = None,
+    visuals: bool = False,
 ) -> GateResult:
     """Measure the chosen cases of the suites and judge each against its baseline.
 
     A case that raises is that case's verdict; the others still run. Without a sound
     baseline a case is not measured. `update_baseline` stores what was found (each case
     as soon as it is measured) and judges only limits. Of a folder its suites run.
+    With `visuals` it is also measured what a page shows of each case.
 
     Raises an EmuError, before anything runs, if a suite cannot be read or no case is
     chosen.
@@ -110,7 +114,7 @@ def run_gate(
     chosen = selection.of([(path, case) for path, suite in read for case in suite.case])
     if not chosen:
         raise ConfigError("no case is chosen by -k, --tag and --shard")
-    attempt = _update if update_baseline else _check
+    attempt = partial(_update if update_baseline else _check, visuals=visuals)
     shared = Shared()
     outcomes = [
         _as_expected(path, case, _attempted(attempt, path, case, progress, shared))
@@ -179,13 +183,19 @@ def check_case(
 
 
 def _check(
-    path: Path, case: Case, progress: Progress | None, shared: Shared
+    path: Path,
+    case: Case,
+    progress: Progress | None,
+    shared: Shared,
+    *,
+    visuals: bool = False,
 ) -> CaseOutcome:
     try:
         stored = read_baseline(baseline_path(path, case.id))
     except EmuError as error:
         return _failed(path, case.id, Kind.BASELINE, Outcome.MISSING, error)
-    result = run_case(path, case, progress, shared, stored.digest)
+    draw = _before(stored) if visuals else None
+    result = run_case(path, case, progress, shared, stored.digest, draw)
     judgements = judge(baseline_of(result), stored) + judge_limits(result)
     return CaseOutcome(
         suite=path.stem,
@@ -198,13 +208,19 @@ def _check(
 
 
 def _update(
-    path: Path, case: Case, progress: Progress | None, shared: Shared
+    path: Path,
+    case: Case,
+    progress: Progress | None,
+    shared: Shared,
+    *,
+    visuals: bool = False,
 ) -> CaseOutcome:
     file = baseline_path(path, case.id)
     stored = _accepted(file)
     # Tensors are kept once; equal outputs have those of the baseline.
     known = stored.digest if stored and stored.tensors else None
-    result = run_case(path, case, progress, shared, known)
+    draw = _before(stored) if visuals else None
+    result = run_case(path, case, progress, shared, known, draw)
     found = baseline_of(result)
     if stored and not found.tensors:
         found = found.model_copy(update={"tensors": stored.tensors})
@@ -241,6 +257,13 @@ def _change(result: CaseResult, stored: Baseline) -> PairedChange | None:
         return None
     right = found.predictions == found.labels
     return paired_change(found.ids, before == found.labels, right)
+
+
+def _before(stored: Baseline | None) -> Before:
+    """What pictures are chosen by: the accepted run, if there is one."""
+    if stored is None:
+        return Before()
+    return Before(case=stored.case, predictions=stored.predictions)
 
 
 def _accepted(file: Path) -> Baseline | None:

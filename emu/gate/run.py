@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -45,6 +45,7 @@ from emu.gate.suite import (
     case_model,
 )
 from emu.gate.tensors import KeptTensor, keep_tensors
+from emu.gate.visuals import Before, Visuals, measure_visuals
 from emu.graph import Graph
 from emu.quantize import open_recipe
 from emu.targets import find_target
@@ -80,6 +81,7 @@ class CaseResult:
         digest: sha256 of the integer outputs over the first 64 rows.
         versions: of emu and what it stands on; for information.
         seconds: of wall-clock time.
+        visuals: what a page draws of it; None unless that was asked for.
     """
 
     case: Case
@@ -94,6 +96,7 @@ class CaseResult:
     seconds: float
     tensors: tuple[KeptTensor, ...] = ()
     against: Mapping[str, tuple[Difference, ...]] = field(default_factory=dict)
+    visuals: Visuals | None = None
 
     @property
     def rows(self) -> Rows | None:
@@ -161,10 +164,12 @@ def run_case(
     progress: Progress | None = None,
     shared: Shared | None = None,
     known_digest: str | None = None,
+    draw: Before | None = None,
 ) -> CaseResult:
     """Measure a case of the suite at `suite`; `shared` is that of other cases.
 
     Unless the outputs have the `known_digest`, some integers of every layer are kept.
+    With `draw` it is measured too what a page shows, beside that earlier run.
 
     Raises an EmuError for whatever cannot be found, read or run, and if a sample is
     both calibrated on and evaluated.
@@ -193,7 +198,7 @@ def run_case(
             rows,
             shared.family,
         )
-    return CaseResult(
+    result = CaseResult(
         case=case,
         data=case.data or entry.data or "",
         calibration=found.calibration,
@@ -207,6 +212,20 @@ def run_case(
         versions=package_versions(),
         seconds=time.monotonic() - start,
     )
+    if draw is None:
+        return result
+    visuals = measure_visuals(
+        found.program,
+        entry,
+        dataset,
+        quantized=found.quantized,
+        fp32=found.fp32,
+        layers=found.layers,
+        before=draw,
+        identity=result.identity,
+        family=shared.family,
+    )
+    return replace(result, visuals=visuals)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -184,6 +184,12 @@ def gate_report(result: GateResult, *, limit: int | None = 12) -> RenderableType
 
 
 def change_lines(case: CaseOutcome) -> list[RenderableType]:
+    """`change_texts`, and an empty line after them."""
+    lines = change_texts(case)
+    return [*map(Text, lines), ""] if lines else []
+
+
+def change_texts(case: CaseOutcome) -> list[str]:
     """Which samples a case loses and wins beside its baseline, and how likely that is."""
     change = case.change
     if change is None or not (change.newly_wrong or change.newly_right):
@@ -202,7 +208,7 @@ def change_lines(case: CaseOutcome) -> list[RenderableType]:
         f"  {change.samples} samples tell a drop from chance from "
         f"{change.resolvable_points:.2f} points on (5 %)"
     )
-    return [*map(Text, lines), ""]
+    return lines
 
 
 def _summary(result: GateResult) -> Text:
