@@ -113,6 +113,16 @@ Junit = Annotated[
         metavar="FILE",
     ),
 ]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        help="Write the run as one HTML page that needs no network: networks, layers, "
+        "histograms, pictures, trends.",
+        show_default=False,
+        metavar="FILE",
+    ),
+]
 
 
 def gate(
@@ -129,6 +139,7 @@ def gate(
     history: History = None,
     no_history: NoHistory = False,
     junit: Junit = None,
+    html: Html = None,
     as_json: options.Json = False,
 ) -> int:
     """Run suites and compare with their baselines.
@@ -154,10 +165,10 @@ def gate(
         shard=parse_shard(shard) if shard else None,
     )
     if record_golden:
-        if update_baseline or junit or history:
+        if update_baseline or junit or history or html:
             raise ConfigError(
-                "--record-golden runs no case: --update-baseline, --junit and --history "
-                "mean nothing with it"
+                "--record-golden runs no case: --update-baseline, --junit, --html and "
+                "--history mean nothing with it"
             )
         return _record(suites, selection, as_json=as_json)
     started = datetime.now(UTC)
@@ -175,6 +186,7 @@ def gate(
             progress=lambda case, stage, done, total: tell(
                 done, total, f"{case}: {stage}"
             ),
+            visuals=html is not None,
         )
     unwritten = publish(
         result,
@@ -182,6 +194,7 @@ def gate(
         started=started,
         history=file,
         junit=junit,
+        html=html,
         as_json=as_json,
     )
     code = max(result.exit_code, COULD_NOT_RUN if unwritten else 0)

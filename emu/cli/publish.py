@@ -1,7 +1,8 @@
-"""Where a gate run goes beside the terminal: history, JUnit XML, GitHub."""
+"""Where a gate run goes beside the terminal: history, JUnit XML, HTML, GitHub."""
 
 # ruff: noqa: PLC0415 - JAX is imported only by a command that runs
 
+import shlex
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,18 +23,21 @@ def publish(
     started: datetime,
     history: Path | None,
     junit: Path | None,
+    html: Path | None,
     as_json: bool,
 ) -> list[EmuError]:
     """Write a gate run to all of its places; returns what could not be written.
 
-    One place that fails does not stop the others. `history` and `junit` are files, or
-    None for none; GitHub's files are those that its environment names.
+    One place that fails does not stop the others. `history`, `junit` and `html` are files,
+    or None for none; GitHub's files are those that its environment names.
     """
-    from emu.gate import append_run
+    from emu.gate.history import append_run, commit_of, machine_name, run_versions
     from emu.report.github import annotations, append_summary, on_github
+    from emu.report.html import RunInfo, write_html
     from emu.report.junit import write_junit
 
     places: list[Callable[[], object]] = []
+    seconds = (datetime.now(UTC) - started).total_seconds()
     if history is not None:
         places.append(
             partial(
@@ -42,11 +46,22 @@ def publish(
                 result,
                 suite=suite,
                 started=started,
-                duration=(datetime.now(UTC) - started).total_seconds(),
+                duration=seconds,
             )
         )
     if junit is not None:
         places.append(partial(write_junit, junit, result))
+    if html is not None:
+        run = RunInfo(
+            started=started,
+            seconds=seconds,
+            command=shlex.join(["emu", *sys.argv[1:]]),
+            commit=commit_of(suite) or "",
+            machine=machine_name(),
+            versions=run_versions(),
+        )
+        # After the history: its trends end with this run.
+        places.append(partial(write_html, html, result, run, history))
     if on_github():
         # The runner reads both streams; stdout is for the one object of --json.
         stream = sys.stderr if as_json else sys.stdout

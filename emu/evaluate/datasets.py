@@ -54,6 +54,8 @@ class Dataset:
         objects: what there is to find in each sample; None where the data is not for
             detection. Such data has no labels.
         categories: what the classes of the objects mean, ordered by id.
+        classes: names of the labels 0, 1, ... for people; fewer or none where they are
+            not known.
         source: where the samples come from.
         positions: of each sample within `source`.
         file: the file or folder, for messages; None for arrays in memory.
@@ -67,6 +69,7 @@ class Dataset:
     file: Path | None = None
     objects: tuple[Objects, ...] | None = None
     categories: tuple[Category, ...] = ()
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse samples, labels or names that do not fit together."""
@@ -209,6 +212,7 @@ def from_arrays(
     name: str = "arrays",
     ids: Sequence[str] | None = None,
     file: Path | None = None,
+    classes: Sequence[str] = (),
 ) -> Dataset:
     """Make a dataset of arrays in memory; samples without names are "x[0]", ..."""
     if ids is None:
@@ -220,4 +224,5 @@ def from_arrays(
         source=ArraySource(x=x),
         positions=np.arange(len(x), dtype=np.int64),
         file=file,
+        classes=tuple(classes),
     )

@@ -15,6 +15,8 @@ from emu.evaluate.datasets import Dataset
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 MAX_PIXELS: Final = 1 << 26
+# An index is any number that somebody wrote.
+_MOST_NAMES: Final = 1 << 16
 
 _ORIENTATION: Final = 0x0112  # the EXIF tag
 _FORMATS: Final = ("JPEG", "PNG", "BMP", "WEBP")
@@ -137,7 +139,17 @@ def open_images(path: Path, *, name: str, synsets: Path | None = None) -> Datase
         source=ImageSource(files=files),
         positions=np.arange(len(files), dtype=np.int64),
         file=path,
+        classes=_class_names(synsets) if synsets and grouped else (),
     )
+
+
+def _class_names(synsets: Path) -> tuple[str, ...]:
+    """Descriptions of the classes by index, of a list that `read_synsets` can read."""
+    lines = synsets.read_text(encoding="utf-8").splitlines()
+    parts = [line.split(maxsplit=2) for line in lines]
+    named = {int(part[0]): part[2] for part in parts if len(part) > 2}
+    last = min(max(named, default=-1), _MOST_NAMES)
+    return tuple(named.get(index, "") for index in range(last + 1))
 
 
 def images_in(folder: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """Datasets in .npz files: samples, labels and names."""
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from jaxtyping import Int64, Shaped
@@ -8,6 +9,8 @@ from jaxtyping import Int64, Shaped
 from emu.arrays import MAX_ARRAY_BYTES, read_npz
 from emu.errors import DataError
 from emu.evaluate.datasets import Dataset, from_arrays
+
+_CLASSES: Final = "classes"
 
 
 def open_npz(
@@ -21,6 +24,8 @@ def open_npz(
 ) -> Dataset:
     """Read samples, labels and names from the arrays so called in an .npz file.
 
+    An array `classes` of text, if there is one, names the labels.
+
     Arguments:
         path: the file.
         name: of the dataset, for messages and results.
@@ -33,7 +38,7 @@ def open_npz(
         MissingError: there is no such file.
         DataError: the file is damaged, too large, or holds something else.
     """
-    wanted = [key for key in (x, y, names) if key is not None]
+    wanted = [key for key in (x, y, names, _CLASSES) if key is not None]
     members = read_npz(path, wanted, limit)
     arrays = {key: array for key, array in members.items() if array is not None}
     if x not in arrays:
@@ -47,7 +52,15 @@ def open_npz(
         name=name,
         ids=_names(arrays.get(names), names, path) if names is not None else None,
         file=path,
+        classes=_class_names(arrays.get(_CLASSES)),
     )
+
+
+def _class_names(array: Shaped[np.ndarray, "..."] | None) -> list[str]:
+    """The names of the labels; none where the array is something else."""
+    if array is None or array.ndim != 1 or array.dtype.kind != "U":
+        return []
+    return [str(item) for item in array]
 
 
 def _samples(

@@ -28,24 +28,34 @@ from emu.evaluate import (
 )
 from emu.evaluate.detect.boxes import Category, Objects
 from emu.evaluate.metrics import AucCounts
+from emu.gate.histograms import Histogram
+from emu.gate.pictures import Box, Picture, Scene
 from emu.gate.result import CaseResult
 from emu.gate.suite import Case
 from emu.gate.tensors import KeptTensor
+from emu.gate.visuals import Before, Block, Visuals
 
 _DATACLASSES: Final[Mapping[str, type]] = MappingProxyType(
     {
         kind.__name__: kind
         for kind in (
             AucCounts,
+            Before,
+            Block,
+            Box,
             CaseResult,
             Category,
             ClassifyResult,
             Detections,
             DetectResult,
             Difference,
+            Histogram,
             LayerReport,
             Objects,
+            Picture,
             ReconstructResult,
+            Scene,
+            Visuals,
         )
     }
 )

@@ -34,6 +34,7 @@ from emu.gate.verdict import (
     differences,
     judge,
 )
+from emu.gate.visuals import Before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,6 +103,7 @@ def run_gate(
     jobs: int = 1,
     store: Store | None = None,
     progress: Progress | None = None,
+    visuals: bool = False,
 ) -> GateResult:
     """Measure the chosen cases of the suites and judge each against its baseline.
 
@@ -109,7 +111,8 @@ def run_gate(
     Without a sound baseline a case is not measured. With a `reason` what was found is
     accepted for it: stored, each case as soon as it is measured, where it differs; only
     limits are judged then. Of a folder its suites run. What `store` holds of an
-    interrupted run is not measured again; a run that ends leaves nothing there.
+    interrupted run is not measured again; a run that ends leaves nothing there. With
+    `visuals` it is also measured what a page shows of each case.
 
     Raises an EmuError, before anything runs, if a suite cannot be read, no case is
     chosen or the reason is empty; and a MissingError when a baseline cannot be written.
@@ -124,7 +127,12 @@ def run_gate(
         raise ConfigError("no case is chosen by -k, --tag and --shard")
     store = store or Store()
     outcomes = _outcomes(
-        chosen, reason=reason, jobs=jobs, store=store, progress=progress
+        chosen,
+        reason=reason,
+        jobs=jobs,
+        store=store,
+        progress=progress,
+        visuals=visuals,
     )
     store.forget()
     # Which baselines have no case is a question to whole suites.
@@ -140,6 +148,7 @@ def _outcomes(
     jobs: int,
     store: Store,
     progress: Progress | None,
+    visuals: bool,
 ) -> list[CaseOutcome]:
     """Of every case, in their order, whichever is ready first."""
     accept = partial(_updated, reason=" ".join((reason or "").split()))
@@ -155,7 +164,8 @@ def _outcomes(
             outcomes[place] = _without_baseline(path, case, error)
         else:
             places.append((place, stored))
-            tasks.append(_task(path, case, stored))
+            task = _task(path, case, stored, update=reason is not None)
+            tasks.append(replace(task, draw=_before(stored) if visuals else None))
     for position, found in measure_all(
         tasks, shared=shared, jobs=jobs, progress=progress
     ):
@@ -180,7 +190,7 @@ def check_case(
     except EmuError as error:
         return _without_baseline(path, case, error)
     shared = shared or Shared()
-    found = measure_one(_task(path, case, stored), shared, progress)
+    found = measure_one(_task(path, case, stored, update=False), shared, progress)
     return _judged(partial(_checked, shared=shared), path, case, found, stored)
 
 
@@ -194,10 +204,21 @@ def _stored(path: Path, case: Case, *, update: bool) -> Baseline | None:
         raise
 
 
-def _task(path: Path, case: Case, stored: Baseline | None) -> Task:
-    """Tensors are kept once: outputs that are equal have those of the baseline."""
-    known = stored.digest if stored and stored.tensors else None
+def _task(path: Path, case: Case, stored: Baseline | None, *, update: bool) -> Task:
+    """What is to be measured of a case.
+
+    Tensors are kept once: outputs that are equal have those of the baseline, which only
+    an update may have to complete.
+    """
+    known = stored.digest if stored and (stored.tensors or not update) else None
     return Task(suite=path, case=case, known_digest=known)
+
+
+def _before(stored: Baseline | None) -> Before:
+    """What pictures are chosen by: the accepted run, if there is one."""
+    if stored is None:
+        return Before()
+    return Before(case=stored.case, predictions=stored.predictions)
 
 
 def _judged(

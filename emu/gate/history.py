@@ -71,9 +71,9 @@ def append_run(
     run = {
         "started": started.astimezone(UTC).isoformat(timespec="milliseconds"),
         "duration": duration,
-        "commit": _commit(suite),
-        "versions": _json({**package_versions(), "python": platform.python_version()}),
-        "machine": _machine(),
+        "commit": commit_of(suite),
+        "versions": _json(run_versions()),
+        "machine": machine_name(),
     }
     with writing(path) as connection:
         number = insert(connection, "run", run)
@@ -228,12 +228,18 @@ def _drop(result: CaseResult) -> float | None:
     return float(100 * (result.fp32.exact - result.quantized.exact))
 
 
-def _machine() -> str:
+def run_versions() -> dict[str, str]:
+    """Versions of emu, of what it stands on, and of Python."""
+    return {**package_versions(), "python": platform.python_version()}
+
+
+def machine_name() -> str:
+    """Name, system and architecture of this machine."""
     where = platform.uname()
     return f"{where.node} {where.system} {where.machine}"
 
 
-def _commit(suite: Path) -> str | None:
+def commit_of(suite: Path) -> str | None:
     """The commit that the folder of a suite is at; None without git or a repository."""
     folder = suite if suite.is_dir() else suite.parent
     try:

@@ -19,13 +19,14 @@ from threading import Event, Lock
 from typing import Any, Final
 
 from emu.errors import EmuError
-from emu.gate.codec import decode
+from emu.gate.codec import decode, encode
 from emu.gate.failures import crash, error_of
 from emu.gate.result import CaseResult
 from emu.gate.run import Progress, run_case
 from emu.gate.shared import Shared
 from emu.gate.store import Store
 from emu.gate.suite import Case
+from emu.gate.visuals import Before
 
 _WORKER: Final = "from emu.gate.worker import main; main()"
 
@@ -37,12 +38,13 @@ class Task:
     Fields:
         suite: path of its file.
         case: what to measure.
-        known_digest: of integer outputs whose layers need not be kept; see `run_case`.
+        known_digest, draw: as of `run_case`.
     """
 
     suite: Path
     case: Case
     known_digest: str | None = None
+    draw: Before | None = None
 
 
 Found = CaseResult | EmuError
@@ -69,7 +71,9 @@ def measure_all(
 def measure_one(task: Task, shared: Shared, progress: Progress | None = None) -> Found:
     """Measure a case; whatever it raises is what was found."""
     try:
-        return run_case(task.suite, task.case, progress, shared, task.known_digest)
+        return run_case(
+            task.suite, task.case, progress, shared, task.known_digest, task.draw
+        )
     except EmuError as error:
         return error
     except Exception as error:  # noqa: BLE001 - a crash is this case's failure
@@ -181,6 +185,7 @@ class _Worker:
             "suite": str(task.suite),
             "case": task.case.model_dump(mode="json"),
             "known_digest": task.known_digest,
+            "draw": encode(task.draw).decode(),
         }
         for answer in self._answers(json.dumps(request)):
             if "progress" in answer and progress:

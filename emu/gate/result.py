@@ -12,6 +12,7 @@ from emu.evaluate import ClassifyResult, EvalResult, Pairs, paired
 from emu.gate.subset import Choice, Samples
 from emu.gate.suite import Case
 from emu.gate.tensors import KeptTensor
+from emu.gate.visuals import Visuals
 
 # Names of samples, and whether FP32 and the program are right.
 Rows = tuple[tuple[str, ...], Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]
@@ -35,6 +36,7 @@ class CaseResult:
         digest: sha256 of the integer outputs over the first 64 rows.
         versions: of emu and what it stands on; for information.
         seconds: of wall-clock time.
+        visuals: what a page draws of it; None unless that was asked for.
     """
 
     case: Case
@@ -50,6 +52,7 @@ class CaseResult:
     tensors: tuple[KeptTensor, ...] = ()
     against: Mapping[str, tuple[Difference, ...]] = field(default_factory=dict)
     time_ratios: Mapping[str, float] = field(default_factory=dict)
+    visuals: Visuals | None = None
 
     @property
     def rows(self) -> Rows | None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -44,6 +44,7 @@ from emu.gate.suite import (
 )
 from emu.gate.tensors import KeptTensor, keep_tensors
 from emu.gate.time_ratio import time_ratios, timed_rivals
+from emu.gate.visuals import Before, measure_visuals
 from emu.graph import Graph
 from emu.quantize import open_recipe
 from emu.targets import find_target
@@ -69,10 +70,12 @@ def run_case(
     progress: Progress | None = None,
     shared: Shared | None = None,
     known_digest: str | None = None,
+    draw: Before | None = None,
 ) -> CaseResult:
     """Measure a case of the suite at `suite`; `shared` is that of other cases.
 
     Unless the outputs have the `known_digest`, some integers of every layer are kept.
+    With `draw` it is measured too what a page shows, beside that earlier run.
 
     Raises an EmuError for whatever cannot be found, read or run, and if a sample is
     both calibrated on and evaluated.
@@ -88,9 +91,12 @@ def run_case(
         dataset = choose_samples(dataset, case.samples)
     shared = shared or Shared()
     tell = _stages(case, progress)
-    key = _key(suite, case, entry, dataset, shared, known_digest)
+    key = _key(suite, case, entry, dataset, shared, known_digest, draw)
     return shared.recalled(
-        key, lambda: _run(suite, case, entry, dataset, tell, shared, key, known_digest)
+        key,
+        lambda: _run(
+            suite, case, entry, dataset, tell, shared, key, known_digest, draw
+        ),
     )
 
 
@@ -101,6 +107,7 @@ def _key(
     dataset: Dataset,
     shared: Shared,
     known_digest: str | None,
+    draw: Before | None,
 ) -> str:
     """All that the result depends on."""
     calibration = case.calibration or entry.calibration
@@ -115,6 +122,7 @@ def _key(
         recipe and _told(lambda: repr(open_recipe(case_file(suite, recipe)))),
         _told(lambda: repr(find_target(case_file(suite, target)))),
         known_digest,
+        repr(draw),
     )
 
 
@@ -135,6 +143,7 @@ def _run(
     shared: Shared,
     key: str,
     known_digest: str | None,
+    draw: Before | None,
 ) -> CaseResult:
     start = time.monotonic()
     entry, graph = open_model(entry)
@@ -151,7 +160,7 @@ def _run(
             rows,
             shared.family,
         )
-    return CaseResult(
+    result = CaseResult(
         case=case,
         data=case.data or entry.data or "",
         calibration=found.calibration,
@@ -166,6 +175,20 @@ def _run(
         seconds=time.monotonic() - start,
         time_ratios=time_ratios(found.program, rivals, case.batch_size),
     )
+    if draw is None:
+        return result
+    visuals = measure_visuals(
+        found.program,
+        entry,
+        dataset,
+        quantized=found.quantized,
+        fp32=found.fp32,
+        layers=found.layers,
+        before=draw,
+        identity=result.identity,
+        family=shared.family,
+    )
+    return replace(result, visuals=visuals)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

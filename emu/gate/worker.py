@@ -1,6 +1,6 @@
 """The other side of `emu/gate/measure.py`: a process that measures case after case.
 
-    stdin    {"suite", "case", "known_digest"}                 one case a line
+    stdin    {"suite", "case", "known_digest", "draw"}         one case a line
     stdout   {"progress": [stage, done, all]}                  any number of lines
              {"result"} or {"error"}, with {"keys"}            what was found
 
@@ -19,7 +19,7 @@ from threading import Thread
 from typing import Any, TextIO
 
 from emu.errors import EmuError
-from emu.gate.codec import encode
+from emu.gate.codec import decode, encode
 from emu.gate.failures import plain_error
 from emu.gate.measure import Task, measure_one
 from emu.gate.shared import Shared
@@ -39,6 +39,7 @@ def main() -> None:
             suite=Path(request["suite"]),
             case=Case.model_validate(request["case"]),
             known_digest=request["known_digest"],
+            draw=decode(request["draw"].encode()),
         )
         found = measure_one(task, shared, partial(_tell, answers))
         keys = store.take_used()

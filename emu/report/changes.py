@@ -14,6 +14,12 @@ _SAMPLES: Final = 5
 
 
 def change_lines(case: CaseOutcome) -> list[RenderableType]:
+    """`change_texts`, and an empty line after them."""
+    lines = change_texts(case)
+    return [*map(Text, lines), ""] if lines else []
+
+
+def change_texts(case: CaseOutcome) -> list[str]:
     """Which samples a case loses and wins beside its baseline, and how likely that is."""
     change = case.change
     if isinstance(change, DetectionChange):
@@ -25,7 +31,7 @@ def change_lines(case: CaseOutcome) -> list[RenderableType]:
     else:
         return []
     first, *rest = lines
-    return [*map(Text, [f"{case.case}: {first}", *rest]), ""]
+    return [f"{case.case}: {first}", *rest]
 
 
 def _of_samples(change: PairedChange) -> list[str]:

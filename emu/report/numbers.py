@@ -45,3 +45,8 @@ def compression_text(found: Compression) -> str:
         f"{found.stored_bits:,}; {len(found.compressed)} of {len(found.layers)} layers "
         f"hold indices of {' or '.join(map(str, counts))} levels"
     )
+
+
+def percent_text(share: float) -> str:
+    """A share of 0 to 1 in percent, with two digits."""
+    return f"{100 * share:.2f} %"

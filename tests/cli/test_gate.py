@@ -46,3 +46,30 @@ def test_baselines_are_updated_for_a_reason(refused, suite, options, expected):
     line, error = refused("gate", suite, *options)
     assert expected in line
     assert error["kind"] == "config"
+
+
+def test_the_page_holds_what_the_run_found(emu, suite, tmp_path):
+    page = tmp_path / "pages" / "gate.html"
+    first = emu(
+        "gate", suite, "--update-baseline", "--reason", "made up", "--html", page
+    )
+    assert (first.code, first.err) == (0, "")
+    text = page.read_text()
+    assert "suite/tiny" in text
+    # The network and the histograms are measured because of the page alone.
+    assert '"blocks":' in text
+    assert '"hist":[[' in text
+    assert "emu gate" in text
+    # The trend ends with this run.
+    assert "1 run," in text
+    again = emu("gate", suite, "--html", page, "--no-history")
+    assert again.code == 0
+    assert "1 run," not in page.read_text()
+
+
+def test_a_page_that_cannot_be_written_costs_exit_code_2(emu, suite):
+    emu("gate", suite, "--update-baseline", "--reason", "made up")
+    found = emu("gate", suite, "--html", "/proc/self/gate.html", "--json")
+    assert (found.code, found.json["exit_code"]) == (2, 2)
+    assert found.err.startswith("error: /proc/self/gate.html: cannot write")
+    assert found.err.count("\n") == 1

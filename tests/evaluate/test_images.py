@@ -37,6 +37,7 @@ def test_a_list_of_classes_decides_the_numbers(folder, tmp_path):
     synsets = tmp_path / "synset_words.txt"
     synsets.write_text("0 cat a cat\n7 bee honey bee, Apis\n8 ant\n")
     dataset = open_images(folder, name="d", synsets=synsets)
+    assert dataset.classes == ("a cat", *[""] * 6, "honey bee, Apis")
     assert dataset.labels is not None
     assert dataset.labels.tolist() == [8, 8, 7, 7]
 

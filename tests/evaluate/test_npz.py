@@ -122,3 +122,18 @@ def test_a_header_that_promises_more_than_there_is_is_refused(tmp_path):
 def test_arrays_of_another_kind_are_named(npz, arrays, where):
     with pytest.raises(DataError, match=rf"data\.npz: {where}: found .*expected"):
         open_npz(npz(**arrays), name="d")
+
+
+@pytest.mark.parametrize(
+    ("classes", "names"),
+    [
+        (np.array(["cat", "dog"]), ("cat", "dog")),
+        (np.array([1, 2]), ()),
+        (np.array([["cat"], ["dog"]]), ()),
+    ],
+)
+def test_an_array_of_texts_names_the_labels(npz, classes, names):
+    found = open_npz(npz(x=X, y=Y, classes=classes), name="d")
+    assert found.classes == names
+    assert found.take(np.array([3])).classes == names
+    assert found.digest() == open_npz(npz(x=X, y=Y), name="d").digest()

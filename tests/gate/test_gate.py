@@ -17,6 +17,7 @@ from emu.gate import (
     run_gate,
     write_baseline,
 )
+from emu.gate.visuals import Before
 
 SECOND = """
 [[case]]
@@ -303,3 +304,19 @@ def test_other_samples_are_not_compared_one_by_one(suite):
     case = {**stored.case, "data": "data.npz[10:80]"}
     write_baseline(path, stored.model_copy(update={"case": case}))
     assert run_gate([suite]).cases[0].change is None
+
+
+def test_a_page_is_drawn_beside_the_baseline(suite, measured, monkeypatch):
+    asked = []
+
+    def run(*arguments):
+        asked.append(arguments[-1])
+        return measured
+
+    monkeypatch.setattr("emu.gate.gate.run_case", run)
+    run_gate([suite], reason="first", visuals=True)
+    run_gate([suite], visuals=True)
+    run_gate([suite])
+    stored = read_baseline(baseline_path(suite, "tiny"))
+    before = Before(case=stored.case, predictions=stored.predictions)
+    assert asked == [Before(), before, None]
