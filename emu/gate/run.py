@@ -7,12 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from emu.compare import Difference, LayerReport, compare_layers
 from emu.errors import ConfigError, EmuError, MissingError
 from emu.evaluate import (
-    Arrays,
     Dataset,
     EvalResult,
     Kind,
@@ -29,7 +26,8 @@ from emu.evaluate import (
 )
 from emu.evaluate.against import compare_against
 from emu.execute import Family
-from emu.gate.digest import BIT_SAMPLES, BitDigest, integer_outputs
+from emu.gate.bits import evaluate_bits
+from emu.gate.digest import BIT_SAMPLES
 from emu.gate.failures import DataMissingError
 from emu.gate.refusals import require_disjoint, require_limits_fit
 from emu.gate.result import CaseResult
@@ -59,9 +57,6 @@ DEFAULT_TARGET: Final = "generic-int8"
 
 # Limits for a model that is quantized already.
 _ANY_MODEL: Final = frozenset({"max_lsb", "max_time_ratio"})
-
-# Before the names of integers that a batch's digest is made of.
-_BITS: Final = "bits:"
 
 
 def run_case(
@@ -235,7 +230,7 @@ def _measure_float(
             entry, graph, target, recipe, calibration, size, tell("calibrate")
         ),
     )
-    quantized, digest = _evaluate_bits(
+    quantized, digest = evaluate_bits(
         integer, entry, dataset, size, tell("integer"), shared, key
     )
     return _Measured(
@@ -284,7 +279,7 @@ def _measure_quantized(
         target = target or default_target(entry.file)
         graph = lower_entry(entry, graph, find_target(case_file(suite, target)))
     size = case.batch_size
-    quantized, digest = _evaluate_bits(
+    quantized, digest = evaluate_bits(
         graph, entry, dataset, size, tell("integer"), shared, key
     )
     against = {
@@ -333,49 +328,6 @@ def _evaluate_float(
             recall=shared.store.recall(key),
         )
     return shared.fp32[key]
-
-
-def _evaluate_bits(
-    graph: Graph,
-    entry: ModelEntry,
-    dataset: Dataset,
-    batch_size: int,
-    progress: Callable[[int, int], None] | None,
-    shared: Shared,
-    key: str,
-) -> tuple[EvalResult, str]:
-    """Evaluate and digest in one pass with one compiled program."""
-    tensors = integer_outputs(graph)
-    digest = BitDigest(tensors)
-    stored = shared.store.recall(f"{key}/integer")
-    seen: dict[str, np.ndarray] = {}
-
-    def recall(number: int, compute: Callable[[], Arrays]) -> Arrays:
-        """Keep the integers that are digested with what the batch gave."""
-
-        def both() -> Arrays:
-            found = compute()
-            count = digest.missing
-            rows = {f"{_BITS}{name}": seen[name][:count] for name in tensors}
-            return {**found, **(rows if count else {})}
-
-        arrays = stored(number, both)
-        if digest.missing:
-            digest.add({name: arrays[f"{_BITS}{name}"] for name in tensors})
-        return {k: v for k, v in arrays.items() if not k.startswith(_BITS)}
-
-    result = evaluate_graph(
-        graph,
-        entry,
-        dataset,
-        batch_size,
-        progress,
-        taps=tensors,
-        watch=seen.update,
-        family=shared.family,
-        recall=recall,
-    )
-    return result, digest.hexdigest()
 
 
 def _compare(

@@ -313,7 +313,7 @@ def test_a_page_is_drawn_beside_the_baseline(suite, measured, monkeypatch):
         asked.append(arguments[-1])
         return measured
 
-    monkeypatch.setattr("emu.gate.gate.run_case", run)
+    monkeypatch.setattr("emu.gate.measure.run_case", run)
     run_gate([suite], reason="first", visuals=True)
     run_gate([suite], visuals=True)
     run_gate([suite])

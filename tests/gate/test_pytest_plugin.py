@@ -38,16 +38,16 @@ ITEMS = (
 # Appends a line for every case that is measured, in whatever process.
 COUNTING = """
 from pathlib import Path
-from emu.gate import gate
+from emu.gate import measure
 
-measure = gate.run_case
+run_case = measure.run_case
 
 def counted(suite, case, *rest):
     with (Path(__file__).parent / "runs.txt").open("a") as file:
         file.write(f"{case.id}\\n")
-    return measure(suite, case, *rest)
+    return run_case(suite, case, *rest)
 
-gate.run_case = counted
+measure.run_case = counted
 """
 
 

@@ -186,7 +186,9 @@ def start(suite: Path, *options: str) -> subprocess.Popen:
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_signals_end_a_run_in_order_and_say_how_to_go_on(three, number):
     run = start(three, "--jobs", "2")
     while not resume_path(three).exists() or not kept_or_none(three):

@@ -29,7 +29,7 @@ def test_what_holds_is_not_annotated_and_errors_come_first(gate):
     lines = annotations(gate)
     assert [line.split(" ")[0] for line in lines] == ["::error"] * 4 + ["::warning"]
     assert lines[3] == "::error title=s/f run::failed: data.npz: x[3]: no luck"
-    assert lines[4] == "::warning title=s/c samples::improved: [b]so[/b]"
+    assert lines[4] == "::warning title=s/c golden::improved: [b]so[/b]"
 
 
 def test_escapes_are_those_of_github():
