@@ -214,20 +214,21 @@ def kept_or_none(suite: Path) -> int:
 @pytest.mark.slow
 def test_fifty_kills_at_random_moments_lose_nothing(three):
     """With one process and with several; every resumed run ends in the same bytes."""
+    begin = time.monotonic()
     whole = strip(json.loads(finish(three)))
+    longest = 1.1 * (time.monotonic() - begin)
     rng = random.Random(7)
     killed = ends = 0
     while killed < 50:
         jobs = str(1 + killed % 2)
         run = start(three, "--jobs", jobs)
         try:
-            run.wait(timeout=rng.uniform(0.5, 12))
+            out, err = run.communicate(timeout=rng.uniform(0.2, 1) * longest)
         except subprocess.TimeoutExpired:
             run.kill()
-            killed += 1
             run.communicate()
+            killed += 1
             continue
-        out, err = run.communicate()
         assert run.returncode == 0, err
         assert strip(json.loads(out)) == whole
         ends += 1
