@@ -15,6 +15,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 # A room imports only itself and rooms before it.
 ROOMS = (
     "errors",
+    "is_suite",
     "config",
     "jsondata",
     "arrays",

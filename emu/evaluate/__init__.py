@@ -39,9 +39,7 @@ from emu.evaluate.loop import (
 )
 from emu.evaluate.metrics import (
     AucCounts as AucCounts,
-    Pairs as Pairs,
     auc as auc,
-    paired as paired,
     top_class as top_class,
     topk_hits as topk_hits,
 )

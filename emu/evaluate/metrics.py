@@ -70,23 +70,3 @@ def auc(scores: Real[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> Auc
     double_rank = (2 * below + sizes + 1).astype(np.int64)[group]
     numerator = int(double_rank[positive].sum()) - positives * (positives + 1)
     return AucCounts(numerator=numerator, denominator=2 * positives * negatives)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pairs:
-    """The same samples by two models: those that only one of them has right."""
-
-    lost: int
-    won: int
-
-
-def paired(
-    labels: Int64[np.ndarray, " n"],
-    before: Int64[np.ndarray, " n"],
-    after: Int64[np.ndarray, " n"],
-) -> Pairs:
-    """How many samples the predictions `after` lose and win against those `before`."""
-    was, now = before == labels, after == labels
-    return Pairs(
-        lost=int(np.count_nonzero(was & ~now)), won=int(np.count_nonzero(now & ~was))
-    )

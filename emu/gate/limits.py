@@ -12,7 +12,6 @@ from emu.compare import Mode
 from emu.evaluate import DetectResult
 from emu.evaluate.detect.paired_ap import bootstrap_difference
 from emu.gate.result import CaseResult
-from emu.gate.statistics import paired_change
 from emu.gate.verdict import Judgement, Kind, Outcome
 
 _NAMED: Final = 3
@@ -63,10 +62,9 @@ def _by_chance(result: CaseResult) -> tuple[bool, str]:
     alpha = result.case.limits.not_worse_alpha or 0.0
     if isinstance(result.fp32, DetectResult):
         return _by_bootstrap(result, result.fp32, alpha)
-    rows = result.rows
-    if rows is None:
+    change = result.beside_fp32
+    if change is None:
         return False, "there are no classes to compare sample by sample"
-    change = paired_change(*rows)
     lost, won = len(change.newly_wrong), len(change.newly_right)
     detail = (
         f"{lost} samples lost and {won} won against FP32, p {change.p_value:.3g}, "

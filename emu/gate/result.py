@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from emu.compare import Difference, LayerReport
-from emu.evaluate import ClassifyResult, EvalResult, Pairs, paired
+from emu.evaluate import ClassifyResult, EvalResult
+from emu.gate.statistics import PairedChange, paired_change
 from emu.gate.subset import Choice, Samples
 from emu.gate.suite import Case
 from emu.gate.tensors import KeptTensor
@@ -65,12 +66,9 @@ class CaseResult:
         return None
 
     @property
-    def pairs(self) -> Pairs | None:
-        """Samples that FP32 and the program judge differently; None without classes."""
-        fp32, quantized = self.fp32, self.quantized
-        if isinstance(fp32, ClassifyResult) and isinstance(quantized, ClassifyResult):
-            return paired(fp32.labels, fp32.predictions, quantized.predictions)
-        return None
+    def beside_fp32(self) -> PairedChange | None:
+        """What the program wins and loses beside FP32; None without classes."""
+        return None if self.rows is None else paired_change(*self.rows)
 
     @property
     def identity(self) -> dict[str, str | None]:

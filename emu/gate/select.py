@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from emu.errors import ConfigError, MissingError
-from emu.gate.suite import Case, is_suite
+from emu.gate.suite import Case
+from emu.is_suite import is_suite
 
 _TOKEN: Final = re.compile(r"\s*(\(|\)|[^\s()]+)")
 _SHARD: Final = re.compile(r"(\d{1,6})/(\d{1,6})")

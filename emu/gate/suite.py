@@ -46,7 +46,6 @@ from emu.gate.subset import Samples
 from emu.gate.time_ratio import TIMED_ENGINES
 
 _PATH_SUFFIXES: Final = (".toml", ".npz", *sorted(MODEL_SUFFIXES))
-_CASES: Final = re.compile(r"^\s*(\[\[\s*case\s*\]\]|case\s*=)", re.MULTILINE)
 # Keys of a case that may hold paths.
 _PATHS: Final = ("model", "data", "calibration", "target", "recipe")
 _ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}")
@@ -214,15 +213,6 @@ def read_suite(path: Path) -> Suite:
                 require_inside(path, getattr(case, key), where)
             found[case.id], lines[case.id] = case, line
     return Suite(description=file.description, case=tuple(found.values()))
-
-
-def is_suite(path: Path) -> bool:
-    """Whether a TOML file has cases, sound or not: those of entries and recipes have none."""
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False
-    return bool(_CASES.search(text))
 
 
 def case_model(suite: Path, case: Case) -> ModelEntry:

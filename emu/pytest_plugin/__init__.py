@@ -9,23 +9,20 @@ pandas come when a suite is collected or a fixture is asked for.
 
 # ruff: noqa: PLC0415 - see above
 
-import re
-import tomllib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emu.is_suite import is_suite
 from emu.pytest_plugin.session import forget_results, results_folder, worker_input
 
 if TYPE_CHECKING:
     from emu.gate import Emulated
     from emu.pytest_plugin.golden_files import GoldenArray
     from emu.pytest_plugin.items import SuiteFile
-
-_CASE: Final = re.compile(r"^\s*\[\[\s*case\s*\]\]", re.MULTILINE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,18 +46,6 @@ def pytest_collect_file(
     from emu.pytest_plugin.items import SuiteFile
 
     return SuiteFile.from_parent(parent, path=file_path)
-
-
-def is_suite(path: Path) -> bool:
-    """Whether a TOML file has cases, sound or not; entries and recipes have none."""
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False
-    try:
-        return isinstance(tomllib.loads(text).get("case"), list)
-    except tomllib.TOMLDecodeError:
-        return bool(_CASE.search(text))
 
 
 @pytest.hookimpl(optionalhook=True)

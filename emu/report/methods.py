@@ -66,14 +66,14 @@ def _recipe(result: CaseResult) -> str:
 
 
 def _accuracy(result: CaseResult) -> tuple[str, str, str, str, str]:
-    fp32, quantized, pairs = result.fp32, result.quantized, result.pairs
+    fp32, quantized, change = result.fp32, result.quantized, result.beside_fp32
     classes = isinstance(quantized, ClassifyResult)
     return (
         f"{100 * quantized.score:.2f}",
         str(quantized.top1_correct) if classes else "-",
         f"{100 * (fp32.score - quantized.score):+.2f}" if fp32 else "-",
-        str(pairs.lost) if pairs else "-",
-        str(pairs.won) if pairs else "-",
+        str(len(change.newly_wrong)) if change else "-",
+        str(len(change.newly_right)) if change else "-",
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from emu.compare import LayerReport, Mode
 from emu.evaluate import BadSample, DetectResult, EvalResult
-from emu.gate import CaseOutcome, GateResult
+from emu.gate import CaseOutcome, GateResult, PairedChange
 from emu.graph import Graph
 from emu.jsondata import strict_json
 
@@ -91,7 +91,7 @@ def _case_json(case: CaseOutcome) -> Json:
             **result.identity,
             "fp32": result.fp32.to_json() if result.fp32 else None,
             "quantized": result.quantized.to_json(),
-            "paired": asdict(result.pairs) if result.pairs else None,
+            "paired": _paired(result.beside_fp32),
             "digest": result.digest,
             "seconds": result.seconds,
             "time_ratios": dict(result.time_ratios),
@@ -99,3 +99,10 @@ def _case_json(case: CaseOutcome) -> Json:
             "compare": compare_json(result.layers) if result.layers else None,
         }
     return found
+
+
+def _paired(change: PairedChange | None) -> Json | None:
+    """Samples that only FP32 has right, and only the program."""
+    if change is None:
+        return None
+    return {"lost": len(change.newly_wrong), "won": len(change.newly_right)}

@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from emu.errors import DataError
-from emu.evaluate.metrics import Pairs, auc, paired, top_class, topk_hits
+from emu.evaluate.metrics import auc, top_class, topk_hits
 
 # Few distinct values, so that ties are common.
 scores_2d = st.sampled_from([(1, 1), (3, 2), (4, 7), (2, 11)]).flatmap(
@@ -56,10 +56,3 @@ def test_auc_counts_the_ordered_pairs(data):
 def test_auc_of_one_class_is_refused():
     with pytest.raises(DataError, match="found 2 positive and 0 negative"):
         auc(np.array([1.0, 2.0]), np.array([True, True]))
-
-
-def test_pairs_count_what_only_one_of_two_models_has_right():
-    labels = np.array([0, 1, 2, 3, 4])
-    before = np.array([0, 1, 2, 0, 0])
-    after = np.array([0, 0, 0, 3, 1])
-    assert paired(labels, before, after) == Pairs(lost=2, won=1)

@@ -19,7 +19,7 @@ from emu.gate import (
     record_golden,
     write_baseline,
 )
-from emu.pytest_plugin import is_suite
+from emu.is_suite import is_suite
 from tests.gate.conftest import write_suite
 
 pytest_plugins = ["pytester"]

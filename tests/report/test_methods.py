@@ -25,6 +25,7 @@ def test_cases_that_differ_in_their_recipe_alone_stand_side_by_side(gate):
     assert "lost" in text
     lines = [line.split() for line in text.splitlines()]
     row = next(line for line in lines if line[:1] == ["kl"])
-    pairs = base.result.pairs
-    assert row[-4:-2] == [str(pairs.lost), str(pairs.won)]
+    change = base.result.beside_fp32
+    counts = [len(change.newly_wrong), len(change.newly_right)]
+    assert row[-4:-2] == [str(count) for count in counts]
     assert any(line[:1] == ["auto"] for line in lines)
