@@ -1,6 +1,5 @@
 """The `emu` command: joins the commands, turns errors into one line and exit code 2."""
 
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -9,7 +8,7 @@ from typing import Annotated, ClassVar, Final
 import typer
 
 from emu import __version__
-from emu.cli import environment
+from emu.cli import environment, interrupt
 from emu.cli.bench import bench
 from emu.cli.compare import compare
 from emu.cli.compile import compile_program
@@ -111,8 +110,7 @@ def _help_of(arguments: Sequence[str]) -> str:
 def main() -> None:
     """Run the command line of this process; the console script `emu`."""
     environment.prepare()
-    # What a key of the terminal ends in order, a scheduler's signal does too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt.prepare()
     sys.exit(run(sys.argv[1:]))
 
 

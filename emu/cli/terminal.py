@@ -16,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from emu.cli.interrupt import raise_if_told
 from emu.errors import EmuError
 from emu.jsondata import strict_json
 
@@ -74,11 +75,15 @@ def progress(label: str, *, quiet: bool) -> Iterator[Bar]:
     )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(label, total=None)
-        yield lambda done, total, label=None: bar.update(
-            task, completed=done, total=total, description=label
-        )
+
+        def move(done: int, total: int, label: str | None = None) -> None:
+            raise_if_told()
+            bar.update(task, completed=done, total=total, description=label)
+
+        yield move
 
 
 def _hidden(done: int, total: int, label: str | None = None) -> None:
     """A bar that is not drawn."""
     del done, total, label
+    raise_if_told()
