@@ -230,7 +230,16 @@ def _measure_float(
     recipe = file.fit(graph, size)
     fp32 = _evaluate_float(graph, entry, dataset, size, tell("FP32"), shared)
     integer = shared.recalled_program(
-        f"{key}/program",
+        key_of(
+            "program",
+            entry.model_dump(mode="json"),
+            file_digest(entry.file),
+            repr(target),
+            repr(recipe),
+            calibration,
+            shared.digest(calibration),
+            size,
+        ),
         lambda: quantize_entry(
             entry, graph, target, recipe, calibration, size, tell("calibrate")
         ),

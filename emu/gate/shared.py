@@ -22,6 +22,9 @@ from emu.graph import Graph, load_graph, save_graph
 
 _PACKAGES: Final = ("emu", "jax", "numpy", "onnxruntime")
 
+# Programs that are kept in memory: cases of one suite mostly vary a few.
+_PROGRAMS: Final = 4
+
 T = TypeVar("T")
 
 
@@ -38,6 +41,7 @@ class Shared:
         self.family = Family()
         self.golden: dict[tuple[Path, str], Finding] = {}
         self.store = store or Store()
+        self._programs: dict[str, Graph] = {}
         self._digests: dict[str, str] = {}
 
     def digest(self, reference: str) -> str:
@@ -63,7 +67,16 @@ class Shared:
         return found
 
     def recalled_program(self, key: str, compute: Callable[[], Graph]) -> Graph:
-        """The same for a program, stored as an .emu file."""
+        """The same for a program, stored as an .emu file; the last few are kept here."""
+        found = self._programs.pop(key, None)
+        if found is None:
+            found = self._stored_program(key, compute)
+        self._programs[key] = found
+        if len(self._programs) > _PROGRAMS:
+            del self._programs[next(iter(self._programs))]
+        return found
+
+    def _stored_program(self, key: str, compute: Callable[[], Graph]) -> Graph:
         if self.store.path is None:
             return compute()
         with tempfile.TemporaryDirectory(prefix="emu-") as folder:
