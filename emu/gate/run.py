@@ -24,7 +24,6 @@ from emu.evaluate import (
     kind_of,
     lower_entry,
     model_inputs,
-    open_model,
     quantize_entry,
 )
 from emu.evaluate.against import compare_against
@@ -33,7 +32,7 @@ from emu.gate.digest import BIT_SAMPLES, BitDigest, integer_outputs
 from emu.gate.failures import DataMissingError
 from emu.gate.refusals import require_disjoint, require_limits_fit
 from emu.gate.result import CaseResult
-from emu.gate.shared import Shared, file_digest, key_of, package_versions
+from emu.gate.shared import Shared, key_of, package_versions
 from emu.gate.subset import choose_samples
 from emu.gate.suite import (
     Case,
@@ -82,7 +81,8 @@ def run_case(
     """
     entry = case_model(suite, case)
     try:
-        dataset = find_dataset(case_data(suite, case, entry))
+        data = case_data(suite, case, entry)
+        dataset = find_dataset(data)
     except MissingError as error:
         raise DataMissingError(
             error.message, file=error.file, where=error.where
@@ -91,7 +91,7 @@ def run_case(
         dataset = choose_samples(dataset, case.samples)
     shared = shared or Shared()
     tell = _stages(case, progress)
-    key = _key(suite, case, entry, dataset, shared, known_digest, draw)
+    key = _key(suite, case, entry, data, shared, known_digest, draw)
     return shared.recalled(
         key,
         lambda: _run(
@@ -104,7 +104,7 @@ def _key(
     suite: Path,
     case: Case,
     entry: ModelEntry,
-    dataset: Dataset,
+    data: str,
     shared: Shared,
     known_digest: str | None,
     draw: Before | None,
@@ -115,8 +115,8 @@ def _key(
     return key_of(
         case.model_dump(mode="json"),
         entry.model_dump(mode="json"),
-        _told(lambda: file_digest(entry.file)),
-        dataset.digest(),
+        _told(lambda: shared.file_digest(entry.file)),
+        shared.digest(data, case.samples),
         calibration
         and _told(lambda: shared.digest(case_calibration(suite, case, entry))),
         recipe and _told(lambda: repr(open_recipe(case_file(suite, recipe)))),
@@ -146,7 +146,7 @@ def _run(
     draw: Before | None,
 ) -> CaseResult:
     start = time.monotonic()
-    entry, graph = open_model(entry)
+    entry, graph = shared.opened(entry)
     require_limits_fit(suite, case, entry)
     rivals = timed_rivals(entry.file, case.limits.max_time_ratio or ())
     measure = _measure_float if kind_of(graph) is Kind.FLOAT else _measure_quantized
@@ -228,12 +228,15 @@ def _measure_float(
     require_disjoint(suite, case, find_dataset(calibration), dataset)
     size = case.batch_size
     recipe = file.fit(graph, size)
-    fp32 = _evaluate_float(graph, entry, dataset, size, tell("FP32"), shared)
+    data_digest = shared.digest(case_data(suite, case, entry), case.samples)
+    fp32 = _evaluate_float(
+        graph, entry, dataset, data_digest, size, tell("FP32"), shared
+    )
     integer = shared.recalled_program(
         key_of(
             "program",
             entry.model_dump(mode="json"),
-            file_digest(entry.file),
+            shared.file_digest(entry.file),
             repr(target),
             repr(recipe),
             calibration,
@@ -320,6 +323,7 @@ def _evaluate_float(
     graph: Graph,
     entry: ModelEntry,
     dataset: Dataset,
+    data_digest: str,
     batch_size: int,
     progress: Callable[[int, int], None] | None,
     shared: Shared,
@@ -328,8 +332,8 @@ def _evaluate_float(
     key = key_of(
         "FP32",
         entry.model_dump(mode="json"),
-        file_digest(entry.file),
-        dataset.digest(),
+        shared.file_digest(entry.file),
+        data_digest,
         batch_size,
     )
     if key not in shared.fp32:
