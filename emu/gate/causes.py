@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float64, Int64, Shaped
 # Integers as int64, reals as float64; of one shape but for `_shape`.
 Numbers = Int64[np.ndarray, "..."] | Float64[np.ndarray, "..."]
 
+NO_CAUSE: Final = "no single cause: not one offset, scale, clamp, rounding or layout"
+
 _MOST_AXES: Final = 5
 # An explanation of reals leaves at most this share of the difference's RMS.
 _UNEXPLAINED: Final = 0.05
@@ -38,7 +40,7 @@ def likely_cause(
     for find in _CAUSES:
         if found := find(a, b):
             return found
-    return "no single cause: not one offset, scale, clamp, rounding or layout"
+    return NO_CAUSE
 
 
 def _alike(

@@ -46,6 +46,7 @@ class CaseOutcome:
         case: id of the case.
         verdicts: its judgements.
         result: what was measured; None if it could not be, or was not.
+        found: what a baseline holds of it.
         baseline: what it was judged against, before any update; None if there is none.
         change: samples that were judged otherwise when the baseline was made; of a
             detector what changed, None where nothing did. None too for a model that
@@ -58,6 +59,7 @@ class CaseOutcome:
     case: str
     verdicts: tuple[Verdict, ...]
     result: CaseResult | None = None
+    found: Baseline | None = None
     baseline: Baseline | None = None
     change: PairedChange | DetectionChange | None = None
     changes: tuple[str, ...] = ()
@@ -290,6 +292,7 @@ def _checked(
         case=case.id,
         verdicts=_verdicts(path, case.id, judgements),
         result=result,
+        found=found,
         baseline=stored,
         change=change_since(result, found, stored),
     )
@@ -323,6 +326,7 @@ def _updated(
         case=case.id,
         verdicts=_verdicts(path, case.id, judgements + judge_limits(result)),
         result=result,
+        found=found,
         baseline=stored,
         changes=tuple(changes),
     )

@@ -172,7 +172,7 @@ def _case_row(case: CaseOutcome) -> tuple[dict[str, object], dict[str, str]]:
     if case.result is None:
         return row, {}
     result = case.result
-    stored = baseline_of(result)
+    stored = case.found or baseline_of(result)
     row |= {
         "settings": _json(result.identity),
         "metric": result.quantized.metric,

@@ -60,4 +60,8 @@ def _moves(
         # Written so that NaN, which infinity less infinity is too, counts as beyond.
         if not same and not abs(b - a) <= getattr(bands, key):
             found.append((b > a if more_is_better else b < a, told(a, b)))
+    a, b = old.acc_overflows, new.acc_overflows
+    # How many there are may depend on one float; whether there are any, a register does.
+    if a != b and (found or not (a and b)):
+        found.append((b < a, f"accumulator overflows {a} -> {b}"))
     return found

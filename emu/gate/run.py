@@ -21,7 +21,6 @@ from emu.evaluate import (
     kind_of,
     lower_entry,
     model_inputs,
-    open_model,
     quantize_entry,
 )
 from emu.evaluate.against import compare_against
@@ -31,7 +30,7 @@ from emu.gate.digest import BIT_SAMPLES
 from emu.gate.failures import DataMissingError
 from emu.gate.refusals import require_disjoint, require_limits_fit
 from emu.gate.result import CaseResult
-from emu.gate.shared import Shared, file_digest, key_of, package_versions
+from emu.gate.shared import Shared, key_of, package_versions
 from emu.gate.subset import choose_samples
 from emu.gate.suite import (
     Case,
@@ -77,7 +76,8 @@ def run_case(
     """
     entry = case_model(suite, case)
     try:
-        dataset = find_dataset(case_data(suite, case, entry))
+        data = case_data(suite, case, entry)
+        dataset = find_dataset(data)
     except MissingError as error:
         raise DataMissingError(
             error.message, file=error.file, where=error.where
@@ -86,7 +86,7 @@ def run_case(
         dataset = choose_samples(dataset, case.samples)
     shared = shared or Shared()
     tell = _stages(case, progress)
-    key = _key(suite, case, entry, dataset, shared, known_digest, draw)
+    key = _key(suite, case, entry, data, shared, known_digest, draw)
     return shared.recalled(
         key,
         lambda: _run(
@@ -99,7 +99,7 @@ def _key(
     suite: Path,
     case: Case,
     entry: ModelEntry,
-    dataset: Dataset,
+    data: str,
     shared: Shared,
     known_digest: str | None,
     draw: Before | None,
@@ -110,8 +110,8 @@ def _key(
     return key_of(
         case.model_dump(mode="json"),
         entry.model_dump(mode="json"),
-        _told(lambda: file_digest(entry.file)),
-        dataset.digest(),
+        _told(lambda: shared.file_digest(entry.file)),
+        shared.digest(data, case.samples),
         calibration
         and _told(lambda: shared.digest(case_calibration(suite, case, entry))),
         recipe and _told(lambda: repr(open_recipe(case_file(suite, recipe)))),
@@ -141,7 +141,7 @@ def _run(
     draw: Before | None,
 ) -> CaseResult:
     start = time.monotonic()
-    entry, graph = open_model(entry)
+    entry, graph = shared.opened(entry)
     require_limits_fit(suite, case, entry)
     rivals = timed_rivals(entry.file, case.limits.max_time_ratio or ())
     measure = _measure_float if kind_of(graph) is Kind.FLOAT else _measure_quantized
@@ -223,9 +223,21 @@ def _measure_float(
     require_disjoint(suite, case, find_dataset(calibration), dataset)
     size = case.batch_size
     recipe = file.fit(graph, size)
-    fp32 = _evaluate_float(graph, entry, dataset, size, tell("FP32"), shared)
+    data_digest = shared.digest(case_data(suite, case, entry), case.samples)
+    fp32 = _evaluate_float(
+        graph, entry, dataset, data_digest, size, tell("FP32"), shared
+    )
     integer = shared.recalled_program(
-        f"{key}/program",
+        key_of(
+            "program",
+            entry.model_dump(mode="json"),
+            shared.file_digest(entry.file),
+            repr(target),
+            repr(recipe),
+            calibration,
+            shared.digest(calibration),
+            size,
+        ),
         lambda: quantize_entry(
             entry, graph, target, recipe, calibration, size, tell("calibrate")
         ),
@@ -306,6 +318,7 @@ def _evaluate_float(
     graph: Graph,
     entry: ModelEntry,
     dataset: Dataset,
+    data_digest: str,
     batch_size: int,
     progress: Callable[[int, int], None] | None,
     shared: Shared,
@@ -314,8 +327,8 @@ def _evaluate_float(
     key = key_of(
         "FP32",
         entry.model_dump(mode="json"),
-        file_digest(entry.file),
-        dataset.digest(),
+        shared.file_digest(entry.file),
+        data_digest,
         batch_size,
     )
     if key not in shared.fp32:

@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -13,14 +13,18 @@ from typing import Any, Final, TypeVar
 
 import emu
 from emu.errors import DataError, EmuError, MissingError
-from emu.evaluate import EvalResult, find_dataset
+from emu.evaluate import EvalResult, ModelEntry, find_dataset, open_model
 from emu.execute import Family
 from emu.gate.codec import decode, encode
 from emu.gate.golden_store import Finding
 from emu.gate.store import Store
+from emu.gate.subset import Samples, choose_samples
 from emu.graph import Graph, load_graph, save_graph
 
 _PACKAGES: Final = ("emu", "jax", "numpy", "onnxruntime")
+
+# Models, and programs, that are kept in memory: neighbours in a suite mostly vary a few.
+_KEPT: Final = 4
 
 T = TypeVar("T")
 
@@ -29,7 +33,8 @@ class Shared:
     """What the cases of one run have in common, so that it is done once.
 
     FP32 is the same for every target and recipe; programs of one structure share code;
-    data is digested once. What `store` holds an interrupted run has done already.
+    files and data are digested once, models opened and programs made once as long as
+    they are among the last few. What `store` holds an interrupted run has done already.
     """
 
     def __init__(self, store: Store | None = None) -> None:
@@ -38,13 +43,40 @@ class Shared:
         self.family = Family()
         self.golden: dict[tuple[Path, str], Finding] = {}
         self.store = store or Store()
-        self._digests: dict[str, str] = {}
+        self._models: dict[str, tuple[ModelEntry, Graph]] = {}
+        self._programs: dict[str, Graph] = {}
+        self._digests: dict[Hashable, str] = {}
 
-    def digest(self, reference: str) -> str:
-        """The digest of the data that a reference names; errors as of `find_dataset`."""
-        if reference not in self._digests:
-            self._digests[reference] = find_dataset(reference).digest()
-        return self._digests[reference]
+    def digest(self, reference: str, samples: Samples | None = None) -> str:
+        """The digest of the data that a reference names, or of a choice of it.
+
+        Errors as of `find_dataset` and `choose_samples`.
+        """
+
+        def compute() -> str:
+            dataset = find_dataset(reference)
+            return (choose_samples(dataset, samples) if samples else dataset).digest()
+
+        return self._digest((reference, repr(samples)), compute)
+
+    def file_digest(self, path: Path) -> str:
+        """`file_digest`, read again only where size or time of the file say so."""
+        try:
+            state = path.stat()
+        except OSError:
+            return file_digest(path)
+        key = (path, state.st_mtime_ns, state.st_size)
+        return self._digest(key, lambda: file_digest(path))
+
+    def _digest(self, key: Hashable, compute: Callable[[], str]) -> str:
+        if key not in self._digests:
+            self._digests[key] = compute()
+        return self._digests[key]
+
+    def opened(self, entry: ModelEntry) -> tuple[ModelEntry, Graph]:
+        """`open_model`."""
+        key = f"{self.file_digest(entry.file)} {entry.model_dump_json()}"
+        return _kept(self._models, key, lambda: open_model(entry))
 
     def recalled(self, key: str, compute: Callable[[], T]) -> T:
         """What is stored under a key; else what `compute` gives, stored from now on.
@@ -63,7 +95,10 @@ class Shared:
         return found
 
     def recalled_program(self, key: str, compute: Callable[[], Graph]) -> Graph:
-        """The same for a program, stored as an .emu file."""
+        """The same for a program, stored as an .emu file; the last few are kept here."""
+        return _kept(self._programs, key, lambda: self._stored_program(key, compute))
+
+    def _stored_program(self, key: str, compute: Callable[[], Graph]) -> Graph:
         if self.store.path is None:
             return compute()
         with tempfile.TemporaryDirectory(prefix="emu-") as folder:
@@ -81,9 +116,23 @@ class Shared:
             return found
 
 
+def _kept(last: dict[str, T], key: str, compute: Callable[[], T]) -> T:
+    """What is among the last few under a key; else computed, and the oldest goes."""
+    found = last.pop(key) if key in last else compute()
+    last[key] = found
+    if len(last) > _KEPT:
+        del last[next(iter(last))]
+    return found
+
+
 def package_versions() -> dict[str, str]:
     """Versions of emu and of what it stands on."""
-    return {package: metadata.version(package) for package in _PACKAGES}
+    return dict(_versions())
+
+
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    return tuple((package, metadata.version(package)) for package in _PACKAGES)
 
 
 def key_of(*parts: Any) -> str:  # noqa: ANN401 - JSON data

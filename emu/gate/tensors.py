@@ -7,6 +7,7 @@ much, and are small enough for a text file that is reviewed.
 import base64
 import hashlib
 from collections.abc import Callable, Iterable
+from math import gcd, prod
 from typing import Final
 
 import numpy as np
@@ -15,12 +16,15 @@ from jaxtyping import Integer
 from emu.compare.layers import results
 from emu.config import Config
 from emu.execute import Family, Program
+from emu.gate.causes import NO_CAUSE, likely_cause
 from emu.graph import Graph, with_real_edges
 
 # Elements that are kept of each tensor, and samples that run at once.
 ELEMENTS: Final = 256
 _BATCH: Final = 8
 _LINE: Final = 80
+# One alone says nothing of what they have in common.
+_LEAST_TOLD: Final = 2
 
 
 class KeptTensor(Config):
@@ -32,7 +36,7 @@ class KeptTensor(Config):
         dtype: NumPy's name.
         digest: first 16 hex digits of the sha256 of all elements, little endian.
         elements: evenly spaced ones in C order, base64 of their little endian bytes
-            in short lines.
+            in short lines; see `spacing`.
     """
 
     layer: str
@@ -63,7 +67,7 @@ class Keeper:
         little = np.ascontiguousarray(batch.astype(batch.dtype.newbyteorder("<")))
         self._digest.update(little.tobytes())
         total = self._samples * (little.size // len(little))
-        step = max(1, -(-total // ELEMENTS))
+        step = spacing(total)
         self._parts.append(little.ravel()[-self._seen % step :: step])
         self._seen += little.size
         self._last = little
@@ -81,6 +85,18 @@ class Keeper:
                 text[start : start + _LINE] for start in range(0, len(text), _LINE)
             ),
         )
+
+
+def spacing(total: int) -> int:
+    """How far apart the kept ones of so many elements are, at most `ELEMENTS` of them.
+
+    It has no factor in common with their number: a multiple of the channels would keep
+    one channel alone.
+    """
+    step = max(1, -(-total // ELEMENTS))
+    while gcd(step, total) > 1:
+        step += 1
+    return step
 
 
 def keep_tensors(
@@ -124,10 +140,22 @@ def first_divergence(
                 f"first in {now.layer}: {old.dtype} {list(old.shape)} -> "
                 f"{now.dtype} {list(now.shape)}"
             )
-        steps = np.abs(now.values.astype(np.int64) - old.values.astype(np.int64))
-        many = int(np.count_nonzero(steps))
-        how = f"by up to {steps.max()} LSB" if many else "others do"
-        return (
-            f"first in {now.layer}: {many} of {steps.size} kept elements differ, {how}"
-        )
+        return f"first in {now.layer}: {_told(now, old)}"
     return "no layer differs: what stands behind them does"
+
+
+def _told(now: KeptTensor, old: KeptTensor) -> str:
+    """How many of the kept elements differ, how far, where and likely why."""
+    steps = np.abs(now.values.astype(np.int64) - old.values.astype(np.int64))
+    places = np.flatnonzero(steps)
+    line = f"{len(places)} of {steps.size} kept elements differ"
+    if not len(places):
+        return f"{line}, others do"
+    line += f", by up to {steps.max()} LSB"
+    if len(places) < _LEAST_TOLD:
+        return line
+    channels = np.unique(places * spacing(prod(now.shape)) % now.shape[-1])
+    if len(channels) == 1 and now.shape[-1] > 1:
+        line += f", all of channel {channels[0]}"
+    cause = likely_cause(now.values, old.values)
+    return line if cause == NO_CAUSE else f"{line} ({cause})"

@@ -152,7 +152,7 @@ def record_of(outcome: CaseOutcome, stored: Baseline, bands: Bands) -> Record:
     """All that the items of a case ask for."""
     layers: dict[str, str] = {}
     if outcome.result is not None:
-        found = baseline_of(outcome.result)
+        found = outcome.found or baseline_of(outcome.result)
         for name in _layer_names(stored):
             chosen = partial(_only, wanted={name})
             layers[name] = _judge_layers(chosen(found), chosen(stored), bands)

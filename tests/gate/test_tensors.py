@@ -3,12 +3,18 @@
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from hypothesis.extra import numpy as hnp
 from onnx import numpy_helper
 
 from emu.gate import Kind, Outcome, baseline_path, read_baseline, run_gate
-from emu.gate.tensors import ELEMENTS, Keeper, KeptTensor, first_divergence
+from emu.gate.tensors import (
+    ELEMENTS,
+    Keeper,
+    KeptTensor,
+    first_divergence,
+    spacing,
+)
 
 ARRAYS = hnp.arrays(
     st.sampled_from([np.int8, np.uint8, np.int16]),
@@ -39,8 +45,29 @@ def test_elements_are_kept_as_they_are_and_not_too_many(values):
     (one,) = kept(a=values)
     assert one.values.dtype == values.dtype
     assert 0 < len(one.values) <= ELEMENTS
-    step = -(-values.size // ELEMENTS)
-    np.testing.assert_array_equal(one.values, values.ravel()[::step])
+    np.testing.assert_array_equal(one.values, values.ravel()[:: spacing(values.size)])
+
+
+@given(st.integers(1, 300), st.integers(1, 500))
+@example(32, 512)
+def test_elements_are_kept_of_every_channel(channels, places):
+    total = channels * places
+    step = spacing(total)
+    kept_places = range(0, total, step)
+    assert len(kept_places) <= ELEMENTS
+    seen = {place % channels for place in kept_places}
+    assert len(seen) == min(channels, len(kept_places))
+
+
+def test_what_differs_in_one_way_is_explained():
+    rng = np.random.default_rng(2)
+    before = rng.integers(-90, 90, (8, 16, 32)).astype(np.int8)
+    one_channel = before.copy()
+    one_channel[..., 5] += rng.integers(1, 30, (8, 16)).astype(np.int8)
+    found = first_divergence(kept(a=one_channel), kept(a=before))
+    assert (found or "").endswith(" LSB, all of channel 5")
+    found = first_divergence(kept(a=before + 1), kept(a=before))
+    assert "(constant offset: every value is off by +1" in (found or "")
 
 
 @given(ARRAYS, st.data())

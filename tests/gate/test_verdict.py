@@ -66,6 +66,32 @@ def test_accuracy_is_judged_both_ways(base, changes, expected):
     assert f"{key}: {old} -> {old + changes[key]}" in detail
 
 
+def test_counts_that_change_where_no_output_does_are_told_apart(base):
+    labels = with_counts(base, top1_correct=-1)
+    _, detail = outcome(labels, base, Kind.ACCURACY)
+    assert "every output is as it was: the labels are others" in detail
+    program = labels.model_copy(update={"digest": "0" * 64})
+    _, detail = outcome(program, base, Kind.ACCURACY)
+    assert "labels" not in detail
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        (0, 0, Outcome.EQUAL),
+        (0, 1, Outcome.REGRESSED),
+        (1, 0, Outcome.IMPROVED),
+        (7, 8, Outcome.EQUAL),
+    ],
+)
+def test_a_register_that_begins_to_overflow_is_a_change(base, before, now, expected):
+    stored = with_figure(base, "acc_overflows", before)
+    found, detail = outcome(with_figure(base, "acc_overflows", now), stored, Kind.LAYER)
+    assert found is expected
+    told = f"isolated conv accumulator overflows {before} -> {now}"
+    assert (told in detail) == (expected is not Outcome.EQUAL)
+
+
 def test_other_fp32_counts_are_told(base):
     other = base.model_copy(update={"fp32": {**base.fp32, "top1_correct": 1}})
     found, detail = outcome(other, base, Kind.ACCURACY)
