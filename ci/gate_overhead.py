@@ -124,7 +124,7 @@ def make_project(folder: Path, cases: int) -> Path:
         shutil.copy(_ROOT / part, folder / part)
     lines = []
     for number in range(cases):
-        lines.append(_CASE.format(number=number, limit=1 + number / cases))
+        lines.append(_CASE.format(number=number, limit=90 + number / cases))
         if number % 10 == 9:
             lines.append(_OTHERS[number // 10 % len(_OTHERS)] + "\n")
     suite = folder / "suites" / "many.toml"
