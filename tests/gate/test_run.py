@@ -164,7 +164,7 @@ def test_layers_are_compared_in_the_ways_that_a_case_names(suite):
 def test_cases_that_share_a_program_compile_it_once(suite):
     compiled: list[str] = []
 
-    def listen(event: str, *_: float, **__: str | int) -> None:
+    def listen(event: str, *_: object, **__: object) -> None:
         if event == "/jax/core/compile/jaxpr_to_mlir_module_duration":
             compiled.append(event)
 
