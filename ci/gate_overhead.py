@@ -10,7 +10,8 @@ that writes its history and JUnit XML; both are timed.
 The models' own time is what FP32 evaluation, calibration, integer evaluation and the
 comparison of layers take, with compiling; the harness's is all else, digests and the
 store of finished work inside of these included. One line for each of the two runs gives
-the time of a case in milliseconds, and how many programs were compiled.
+the time of a case in milliseconds, and how many programs were compiled. On a machine
+that others use, the CPU time of the harness says more than what passed.
 
 Exit code: 0, or 2 if a run fails.
 """
@@ -27,7 +28,7 @@ from contextlib import contextmanager, redirect_stdout
 from functools import partial, wraps
 from io import StringIO
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any, Final
 
 import jax.monitoring
@@ -82,7 +83,7 @@ class Clock:
         """All that passes counts as of the harness."""
         self.seconds: Counter[str] = Counter()
         self._names = ["harness"]
-        self._since = perf_counter()
+        self._since = perf_counter(), thread_time()
 
     @contextmanager
     def within(self, name: str) -> Iterator[None]:
@@ -96,8 +97,10 @@ class Clock:
             self._names.pop()
 
     def _turn(self) -> None:
-        now = perf_counter()
-        self.seconds[self._names[-1]] += now - self._since
+        now = perf_counter(), thread_time()
+        name = self._names[-1]
+        self.seconds[name] += now[0] - self._since[0]
+        self.seconds[f"{name} CPU"] += now[1] - self._since[1]
         self._since = now
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -124,7 +127,7 @@ def make_project(folder: Path, cases: int) -> Path:
         shutil.copy(_ROOT / part, folder / part)
     lines = []
     for number in range(cases):
-        lines.append(_CASE.format(number=number, limit=1 + number / cases))
+        lines.append(_CASE.format(number=number, limit=90 + number / cases))
         if number % 10 == 9:
             lines.append(_OTHERS[number // 10 % len(_OTHERS)] + "\n")
     suite = folder / "suites" / "many.toml"
@@ -162,7 +165,8 @@ def main() -> int:
             print(
                 f"{'update' if command is update else 'check'}: {options.cases} cases, "
                 f"of each {each['models']:.0f} ms of the models and "
-                f"{each['harness']:.1f} ms of the harness; {len(compiled)} compilations"
+                f"{each['harness']:.1f} ms of the harness ({each['harness CPU']:.1f} ms "
+                f"of its thread's CPU); {len(compiled)} compilations"
             )
     return 0
 

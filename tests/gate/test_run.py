@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
 from emu.compare import Mode
 from emu.errors import ConfigError, DataError, MissingError
+from emu.evaluate import ModelEntry
 from emu.gate import (
     CaseResult,
     Limits,
@@ -18,6 +20,7 @@ from emu.gate import (
 from emu.gate.limits import judge_limits
 from emu.gate.shared import Shared
 from emu.gate.verdict import judge
+from emu.graph import Graph
 from tests.quantized import tiny_tflite
 
 
@@ -156,3 +159,44 @@ def test_layers_are_compared_in_the_ways_that_a_case_names(suite):
     assert set(found.layers.tables) == {Mode.CUMULATIVE}
     assert found.layers.mean_sqnr(Mode.CUMULATIVE)
     assert found.layers.mean_sqnr(Mode.ISOLATED) is None
+
+
+def test_cases_that_share_a_program_compile_it_once(suite):
+    compiled: list[str] = []
+
+    def listen(event: str, *_: object, **__: object) -> None:
+        if event == "/jax/core/compile/jaxpr_to_mlir_module_duration":
+            compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    shared = Shared()
+    counts = []
+    try:
+        for number in range(20):
+            limits = Limits(max_drop_points=5.0 + number)
+            run_case(
+                suite, case_of(suite, id=f"c{number}", limits=limits), None, shared
+            )
+            counts.append(len(compiled))
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert counts[0] > 0
+    assert counts[1:] == counts[:1] * 19
+    assert shared.family.compiled == 4  # integer, kept elements, layers both ways
+
+
+def test_only_the_last_few_programs_are_kept(suite):
+    shared = Shared()
+    made = []
+
+    def program(key: str) -> Graph:
+        def compute() -> Graph:
+            made.append(key)
+            return graph
+
+        return shared.recalled_program(key, compute)
+
+    _, graph = shared.opened(ModelEntry(file=suite.parent / "tiny.onnx"))
+    for key in "aabcdeaeb":
+        assert program(key) is graph
+    assert made == ["a", "b", "c", "d", "e", "a", "b"]
