@@ -86,9 +86,9 @@ def run_case(
         dataset = choose_samples(dataset, case.samples)
     shared = shared or Shared()
     tell = _stages(case, progress)
-    key = _key(suite, case, entry, data, shared, known_digest, draw)
+    key = _key(suite, case, entry, data, shared)
     return shared.recalled(
-        key,
+        key_of(key, known_digest, repr(draw)),
         lambda: _run(
             suite, case, entry, dataset, tell, shared, key, known_digest, draw
         ),
@@ -101,23 +101,19 @@ def _key(
     entry: ModelEntry,
     data: str,
     shared: Shared,
-    known_digest: str | None,
-    draw: Before | None,
 ) -> str:
-    """All that the result depends on."""
+    """All that figures and integers of the case depend on."""
     calibration = case.calibration or entry.calibration
     recipe, target = case.recipe, case.target or DEFAULT_TARGET
     return key_of(
         case.model_dump(mode="json"),
         entry.model_dump(mode="json"),
-        _told(lambda: shared.file_digest(entry.file)),
+        _told(lambda: shared.model_digest(entry.file)),
         shared.digest(data, case.samples),
         calibration
         and _told(lambda: shared.digest(case_calibration(suite, case, entry))),
         recipe and _told(lambda: repr(open_recipe(case_file(suite, recipe)))),
         _told(lambda: repr(find_target(case_file(suite, target)))),
-        known_digest,
-        repr(draw),
     )
 
 
@@ -231,7 +227,7 @@ def _measure_float(
         key_of(
             "program",
             entry.model_dump(mode="json"),
-            shared.file_digest(entry.file),
+            shared.model_digest(entry.file),
             repr(target),
             repr(recipe),
             calibration,
@@ -327,7 +323,7 @@ def _evaluate_float(
     key = key_of(
         "FP32",
         entry.model_dump(mode="json"),
-        shared.file_digest(entry.file),
+        shared.model_digest(entry.file),
         data_digest,
         batch_size,
     )

@@ -59,14 +59,23 @@ class Shared:
 
         return self._digest((reference, repr(samples)), compute)
 
-    def file_digest(self, path: Path) -> str:
-        """`file_digest`, read again only where size or time of the file say so."""
+    def model_digest(self, path: Path) -> str:
+        """The digest of a model file; MissingError if it cannot be read.
+
+        An ONNX file may have its weights in others of its folder; their sizes and times
+        count too. Nothing is read again as long as all of these are the same.
+        """
+        onnx = path.suffix.lower() == ".onnx"
         try:
-            state = path.stat()
-        except OSError:
-            return file_digest(path)
-        key = (path, state.st_mtime_ns, state.st_size)
-        return self._digest(key, lambda: file_digest(path))
+            files = sorted(path.parent.iterdir()) if onnx else [path]
+            states = [(one.name, one.stat()) for one in files if one.is_file()]
+        except OSError as error:
+            raise MissingError(f"cannot read: {error.strerror}", file=path) from error
+        times = [[name, at.st_size, at.st_mtime_ns] for name, at in states]
+        return self._digest(
+            (path, repr(times)),
+            lambda: key_of(file_digest(path), times if onnx else []),
+        )
 
     def _digest(self, key: Hashable, compute: Callable[[], str]) -> str:
         if key not in self._digests:
@@ -75,7 +84,7 @@ class Shared:
 
     def opened(self, entry: ModelEntry) -> tuple[ModelEntry, Graph]:
         """`open_model`."""
-        key = f"{self.file_digest(entry.file)} {entry.model_dump_json()}"
+        key = f"{self.model_digest(entry.file)} {entry.model_dump_json()}"
         return _kept(self._models, key, lambda: open_model(entry))
 
     def recalled(self, key: str, compute: Callable[[], T]) -> T:
