@@ -8,13 +8,14 @@ from emu.errors import DataError
 from emu.execute import Program, accumulation_bound, choose_carriers
 from emu.fixedpoint import Carrier
 from emu.graph import trace
+from tests.export.programs import lowered_zoo
 from tests.quantize.test_lowering import lowered
-from tests.zoo import every_layer, images, two_convs
+from tests.zoo import images, two_convs
 
 
 @pytest.fixture(scope="module")
 def program_graph():
-    return lowered(every_layer())
+    return lowered_zoo()
 
 
 def integer_tensors(graph):
@@ -37,6 +38,10 @@ def assert_same(got, want):
         np.testing.assert_array_equal(got[name], values, err_msg=name)
 
 
+# Without jit each operation is compiled by itself: 40 s. Every time run the
+# battery of the kernels, which compares each kernel with itself without jit, and
+# tests/export/test_vectors.py, which compares this program with plain NumPy.
+@pytest.mark.slow
 def test_jit_equals_eager_on_every_integer_tensor(program_graph, batch_of_four):
     _, want = batch_of_four
     with jax.enable_x64(True):

@@ -1,5 +1,7 @@
 """Integer programs to export: the lowered zoo, and one convolution with a clamp."""
 
+from functools import cache
+
 import numpy as np
 
 from emu.calibrate import calibrate
@@ -8,7 +10,7 @@ from emu.graph import Graph, GraphBuilder, Tensor, verify
 from emu.ops import Clamp, Conv2d, Rescale
 from emu.quantize import Recipe, observations, quantize_graph
 from emu.targets import find_target
-from tests.zoo import images
+from tests.zoo import every_layer, images
 
 QPARAMS = QParams(scale=(0.5,), zero_point=(-3,))
 
@@ -20,6 +22,12 @@ def lowered(graph, target="generic-int8"):
         graph, [images(graph, 16)], observations(recipe, graph, find_target(target))
     )
     return quantize_graph(graph, calibration, recipe, find_target(target))
+
+
+@cache
+def lowered_zoo() -> Graph:
+    """The integer program of `every_layer`: calibrated once for all who read it."""
+    return lowered(every_layer())
 
 
 def convolution(seed=0, **fields):

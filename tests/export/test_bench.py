@@ -14,9 +14,9 @@ import pytest
 from emu.export import export_vectors
 from emu.export.hexfile import WordFormat, hex_text
 from emu.fixedpoint import Accumulator, Overflow, RescaleScheme
-from tests.export.programs import changed, convolution, lowered, pixels
+from tests.export.programs import changed, convolution, lowered_zoo, pixels
 from tests.oracles.interpreter import interpret
-from tests.zoo import every_layer, images
+from tests.zoo import images
 
 pytestmark = pytest.mark.skipif(
     shutil.which("iverilog") is None,
@@ -118,7 +118,7 @@ def with_operators(graph, accumulator=None, **rescale):
 
 
 def test_the_bench_refuses_another_operator_in_one_line(tmp_path):
-    line = refused(lowered(every_layer()), "deep", tmp_path)
+    line = refused(lowered_zoo(), "deep", tmp_path)
     assert line == (
         "conv2d_tb.v knows conv2d alone; this layer is deep: depthwise_conv2d + "
         "rescale, 32-bit wrap accumulator, rescale single-round, saturate"
@@ -126,9 +126,7 @@ def test_the_bench_refuses_another_operator_in_one_line(tmp_path):
 
 
 def test_the_bench_refuses_a_matrix_product_in_one_line(tmp_path):
-    assert "this layer is scores: matmul" in refused(
-        lowered(every_layer()), "scores", tmp_path
-    )
+    assert "this layer is scores: matmul" in refused(lowered_zoo(), "scores", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +168,7 @@ def test_the_bench_refuses_an_accumulator_that_somebody_else_reads(tmp_path):
 
 
 def test_the_bench_agrees_on_every_convolution_of_the_zoo(tmp_path):
-    program = lowered(every_layer())
+    program = lowered_zoo()
     folder = tmp_path / "zoo"
     found = export_vectors(program, {"x": images(program, 1)}, folder)
     layers = [layer for layer in found["layers"] if layer["op"] == "conv2d"]

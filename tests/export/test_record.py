@@ -6,14 +6,14 @@ from emu.errors import ConfigError, MissingError, UnsupportedError
 from emu.export import export_record
 from emu.quantize import record_of
 from emu.quantize.amct import read_record
-from tests.export.programs import convolution, lowered
-from tests.zoo import every_layer, two_convs
+from tests.export.programs import convolution, lowered, lowered_zoo
+from tests.zoo import two_convs
 
 ORIGIN = {"name": "two\nconvs", "sha256": "0" * 64, "target": None}
 
 
 def test_the_file_holds_the_factors_of_the_program(tmp_path):
-    graph = lowered(every_layer())
+    graph = lowered_zoo()
     made = export_record(graph, tmp_path / "zoo.txt", ORIGIN)
     found = read_record(tmp_path / "zoo.txt").layers
     expected = record_of(graph)

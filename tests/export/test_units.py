@@ -7,15 +7,14 @@ import pytest
 
 from emu.export.units import op_name, split, word_format
 from emu.ops import KERNELS, Conv2d
-from tests.export.programs import changed, convolution, lowered
-from tests.zoo import every_layer
+from tests.export.programs import changed, convolution, lowered_zoo
 
 FILES = ["input", "weight", "bias", "accumulator", "multiplier", "shift", "expected"]
 
 
 @pytest.fixture(scope="module")
 def program():
-    return lowered(every_layer())
+    return lowered_zoo()
 
 
 def test_a_convolution_its_rescale_and_its_clamp_are_one_unit():

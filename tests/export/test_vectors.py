@@ -8,17 +8,17 @@ import pytest
 
 from emu.errors import ConfigError, MissingError
 from emu.export import export_vectors, vectors
-from tests.export.programs import convolution, lowered, pixels
+from tests.export.programs import convolution, lowered_zoo, pixels
 from tests.export.reading import array, manifest
 from tests.oracles.interpreter import interpret
-from tests.zoo import every_layer, images
+from tests.zoo import images
 
 ORIGIN = {"program": {"name": "zoo"}, "inputs": {"data": "random", "seed": 0}}
 
 
 @pytest.fixture(scope="module")
 def program():
-    return lowered(every_layer())
+    return lowered_zoo()
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from emu.fixedpoint import (
     dequantize,
     quantize,
 )
+from tests.fixedpoint.examples import FEWER
 from tests.oracles.exact import bring_inside, nearest_float32, round_exactly
 
 SCALES = [0.0078125, 0.1, 1 / 3, 0.0235294, 3.1e-5, 7.7]
@@ -197,7 +198,8 @@ def test_each_rule_is_numpys_float32(rule, scale, rounding, in_float, x64):
     for zero_point in (-128, 0, 77):
         want = in_numpy(x, scale, zero_point, rule, in_float)
         args = (QParams((scale,), (zero_point,)), INT16, rounding, Overflow.SATURATE)
-        for function in (quantize, JIT_QUANTIZE):
+        # Each zero point would be compiled by itself.
+        for function in (quantize, JIT_QUANTIZE) if zero_point == 77 else (quantize,):
             got = function(jnp.asarray(x), *args, rule)
             assert got.dtype == np.int16
             np.testing.assert_array_equal(got, np.clip(want, -(2**15), 2**15 - 1))
@@ -230,6 +232,7 @@ def test_a_fused_multiply_add_would_differ(x64):
 
 
 @RULES
+@FEWER
 @given(x=st.lists(st.floats(-1e4, 1e4, width=32), min_size=64, max_size=64))
 def test_a_larger_number_has_no_smaller_code(rule, x):
     ordered = jnp.asarray(np.sort(np.array(x, np.float32)))

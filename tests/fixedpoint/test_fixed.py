@@ -21,6 +21,7 @@ from emu.fixedpoint import (
     quantize,
     refix,
 )
+from tests.fixedpoint.examples import FEWER
 from tests.oracles.exact import bring_inside, near_powers_of_two, round_exactly
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -170,6 +171,7 @@ def test_reals_are_quantized_as_apytypes_casts_them(rounding, overflow):
 
 
 @each_rounding
+@FEWER
 @given(codes=st.lists(st.integers(-(2**15), 2**15 - 1), min_size=32, max_size=32))
 def test_any_numbers_are_cast_exactly(rounding, codes):
     source, target = FixedFormat(16, 6), FixedFormat(9, 5)

@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 
 from emu.errors import ConfigError
 from emu.fixedpoint import OVERFLOWS, IntFormat, Overflow, apply_overflow
+from tests.fixedpoint.examples import FEWER
 from tests.oracles.exact import bring_inside, near_powers_of_two, wide_integers
 
 MODES = pytest.mark.parametrize("mode", Overflow, ids=lambda mode: mode.value)
@@ -68,6 +69,7 @@ def test_a_format_as_wide_as_the_carrying_dtype_or_wider(mode, text):
 
 @MODES
 @SIGNED
+@FEWER
 @given(x=st.lists(wide_integers(64), min_size=8, max_size=8))
 def test_any_int64_in_24_bits(mode, signed, x):
     fmt = IntFormat(24, signed)

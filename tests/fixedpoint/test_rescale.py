@@ -12,6 +12,7 @@ from hypothesis import example, given, strategies as st
 from emu.errors import ConfigError
 from emu.fixedpoint import RESCALERS, RescaleScheme, encode_scale, rescale
 from emu.fixedpoint.encode import ENCODERS
+from tests.fixedpoint.examples import FEWER
 from tests.oracles.exact import near_powers_of_two, nearest_float32, round_exactly
 
 Q31 = (
@@ -119,6 +120,7 @@ def test_wide_accumulators_are_exact(scheme, x64):
 
 
 @SCHEMES
+@FEWER
 @given(
     acc=st.lists(st.integers(-(2**31), 2**31 - 1), min_size=8, max_size=8),
     scale=st.floats(2.0**-34, 2.0**28),

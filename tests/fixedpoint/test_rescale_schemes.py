@@ -11,6 +11,7 @@ from hypothesis import example, given, strategies as st
 
 from emu.errors import ConfigError
 from emu.fixedpoint import RescaleScheme, encode_scale, multiplier_dtype, rescale
+from tests.fixedpoint.examples import FEWER
 
 SCHEMES = pytest.mark.parametrize("scheme", RescaleScheme, ids=lambda s: s.value)
 JIT_RESCALE = jax.jit(rescale, static_argnames="scheme")
@@ -173,6 +174,7 @@ def test_float64_rounds_halves_away_from_zero():
 
 
 @SCHEMES
+@FEWER
 @given(
     values=st.lists(st.integers(-(2**31), 2**31 - 1), min_size=32, max_size=32),
     scale=st.floats(2.0**-33, 100.0),

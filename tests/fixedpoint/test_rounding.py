@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from emu.fixedpoint import ROUNDERS, Rounding, round_float, round_shift, shift_half_up
+from tests.fixedpoint.examples import FEWER
 from tests.oracles.exact import near_powers_of_two, round_exactly, wide_integers
 
 STOCHASTIC = (Rounding.STOCHASTIC, Rounding.STOCHASTIC_EQUAL)
@@ -67,6 +68,7 @@ def test_values_near_powers_of_two_round_exactly(mode, bits, x64):
 
 
 @MODES
+@FEWER
 @given(x=wide_integers(64), shift=st.integers(0, 62))
 @example(x=-1, shift=1)
 @example(x=2**63 - 1, shift=62)
@@ -114,6 +116,7 @@ def test_floats_beside_ties_round_exactly(mode, dtype, x64):
 
 
 @MODES
+@FEWER
 @given(
     x=st.lists(
         st.floats(width=32, allow_nan=False, allow_infinity=False).filter(

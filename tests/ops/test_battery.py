@@ -91,8 +91,8 @@ def first_of_each(count: int, cases: Iterable[Case]) -> list[Case]:
 
 # Parameters of a whole tensor: there is no batch to take apart.
 WHOLE = {DynamicScale, DynamicZeroPoint}
-FEW = first_of_each(2, (case for case in CASES if type(case.op) not in WHOLE))
-EAGER = first_of_each(2, (case for case in CASES if taps(case) <= 4))
+FEW = first_of_each(1, (case for case in CASES if type(case.op) not in WHOLE))
+EAGER = first_of_each(1, (case for case in CASES if taps(case) <= 4))
 
 
 def test_every_kernel_runs_without_jit_and_with_other_batches():
