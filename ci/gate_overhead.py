@@ -22,7 +22,7 @@ import pstats
 import shutil
 import sys
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import partial, wraps
@@ -35,7 +35,7 @@ import jax.monitoring
 
 from emu.cli.main import run as run_command
 from emu.evaluate import Dataset
-from emu.gate import run
+from emu.gate import bits, run
 from emu.gate.digest import BitDigest
 from emu.gate.store import Store
 
@@ -65,8 +65,14 @@ _OTHERS: Final = (
     'target = "ascend-310"',
 )
 _COMPILED: Final = "/jax/core/compile/jaxpr_to_mlir_module_duration"
-# Functions of `emu.gate.run` that are the model's own time.
-_OWN: Final = ("evaluate_graph", "quantize_entry", "compare_layers", "keep_tensors")
+# Functions that are the models' own time.
+_OWN: Final = (
+    (run, "evaluate_graph"),
+    (bits, "evaluate_graph"),
+    (run, "quantize_entry"),
+    (run, "compare_layers"),
+    (run, "keep_tensors"),
+)
 # Parts of the harness that run inside of them.
 _INSIDE: Final = (
     (Store, "get"),
@@ -81,7 +87,7 @@ class Clock:
 
     def __init__(self) -> None:
         """All that passes counts as of the harness."""
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = defaultdict(float)
         self._names = ["harness"]
         self._since = perf_counter(), thread_time()
 
@@ -113,10 +119,10 @@ class Clock:
 
         return call
 
-    def take(self) -> Counter[str]:
+    def take(self) -> dict[str, float]:
         """What has passed; counts from here on."""
         self._turn()
-        found, self.seconds = self.seconds, Counter()
+        found, self.seconds = self.seconds, defaultdict(float)
         return found
 
 
@@ -146,8 +152,8 @@ def main() -> int:
         lambda event, *_, **__: compiled.append(event) if event == _COMPILED else None
     )
     clock = Clock()
-    for name in _OWN:
-        setattr(run, name, clock.timed("models", getattr(run, name)))
+    for module, name in _OWN:
+        setattr(module, name, clock.timed("models", getattr(module, name)))
     for kind, name in _INSIDE:
         setattr(kind, name, clock.timed("harness", getattr(kind, name)))
     with tempfile.TemporaryDirectory(prefix="emu-overhead-") as folder:

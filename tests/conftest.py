@@ -25,7 +25,7 @@ jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile(
-    "ci", settings.get_profile("ci"), max_examples=300, deadline=None
+    "ci", settings.get_profile("ci"), max_examples=100, deadline=None
 )
 settings.register_profile(
     "nightly", max_examples=20_000, deadline=None, print_blob=True

@@ -46,6 +46,7 @@ class Shared:
         self._models: dict[str, tuple[ModelEntry, Graph]] = {}
         self._programs: dict[str, Graph] = {}
         self._digests: dict[Hashable, str] = {}
+        self._files: dict[Hashable, tuple[str, list[Path]]] = {}
 
     def digest(self, reference: str, samples: Samples | None = None) -> str:
         """The digest of the data that a reference names, or of a choice of it.
@@ -62,20 +63,19 @@ class Shared:
     def model_digest(self, path: Path) -> str:
         """The digest of a model file; MissingError if it cannot be read.
 
-        An ONNX file may have its weights in others of its folder; their sizes and times
-        count too. Nothing is read again as long as all of these are the same.
+        An ONNX file may have its weights in others of its folder: sizes and times of the
+        files there that it names count too. It is read again only if its own changed.
         """
-        onnx = path.suffix.lower() == ".onnx"
         try:
-            files = sorted(path.parent.iterdir()) if onnx else [path]
-            states = [(one.name, one.stat()) for one in files if one.is_file()]
+            at = path.stat()
+            key = (path, at.st_size, at.st_mtime_ns)
+            if key not in self._files:
+                self._files[key] = file_digest(path), _named_in(path)
+            digest, others = self._files[key]
+            states = [(one.name, one.stat()) for one in others]
         except OSError as error:
             raise MissingError(f"cannot read: {error.strerror}", file=path) from error
-        times = [[name, at.st_size, at.st_mtime_ns] for name, at in states]
-        return self._digest(
-            (path, repr(times)),
-            lambda: key_of(file_digest(path), times if onnx else []),
-        )
+        return key_of(digest, [[n, at.st_size, at.st_mtime_ns] for n, at in states])
 
     def _digest(self, key: Hashable, compute: Callable[[], str]) -> str:
         if key not in self._digests:
@@ -123,6 +123,15 @@ class Shared:
             save_graph(found, file)
             self.store.put(key, file.read_bytes())
             return found
+
+
+def _named_in(path: Path) -> list[Path]:
+    """Files beside an ONNX file whose names are in it; none of any other file."""
+    if path.suffix.lower() != ".onnx":
+        return []
+    content = path.read_bytes()
+    beside = (one for one in sorted(path.parent.iterdir()) if one.is_file())
+    return [one for one in beside if one.name.encode() in content]
 
 
 def _kept(last: dict[str, T], key: str, compute: Callable[[], T]) -> T:

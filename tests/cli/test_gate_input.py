@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from emu.gate import baseline_path, run, run_gate
+from emu.gate import baseline_path, bits, run, run_gate
 
 CASE: Final = """
 [[case]]
@@ -61,7 +61,8 @@ def evaluated(monkeypatch) -> list[str]:
         words.append("evaluated")
         return sound(*args, **options)
 
-    monkeypatch.setattr(run, "evaluate_graph", counted)
+    for module in (run, bits):
+        monkeypatch.setattr(module, "evaluate_graph", counted)
     return words
 
 
@@ -161,7 +162,7 @@ def test_a_disk_that_fills_up_leaves_baselines_as_they_were(
     assert now["second.json"] == stored["second.json"]
     done = len(evaluated)
     assert emu("gate", accepted, *UPDATE).code == 0
-    # The first alone is measured again, since its baseline is another now.
+    # The first is put together again, since its baseline is another now; no batch runs.
     assert len(evaluated) == done + 2
     assert baselines(accepted)["second.json"] != stored["second.json"]
     assert emu("gate", accepted).code == 0

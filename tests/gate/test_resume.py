@@ -24,9 +24,10 @@ from emu.gate import (
     read_baseline,
     run_gate,
 )
+from emu.gate.shared import Shared
 from emu.gate.store import resume_path
 from emu.report import gate_json
-from tests.gate.conftest import SUITE, write_suite
+from tests.gate.conftest import SUITE, tiny_model, write_suite
 
 MORE = """
     [[case]]
@@ -154,6 +155,24 @@ def test_what_was_finished_of_other_inputs_does_not_count(three, what):
         write_suite(folder.parent, SUITE.replace("5.0", "4.0") + MORE)
     # It is measured, and not only recalled.
     interrupt(three, InterruptAt("tiny", "FP32"))
+
+
+def test_weights_in_another_file_count(tmp_path):
+    path = tmp_path / "model.onnx"
+    onnx.save(
+        tiny_model(),
+        path,
+        save_as_external_data=True,
+        location="model.weights",
+        size_threshold=0,
+    )
+    shared = Shared()
+    before = shared.model_digest(path)
+    (tmp_path / "notes.txt").write_text("of no model")
+    assert shared.model_digest(path) == before
+    weights = tmp_path / "model.weights"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\0\0")
+    assert shared.model_digest(path) != before
 
 
 def test_an_update_goes_on_too(three):

@@ -118,7 +118,8 @@ def test_golden_files_stay_small():
         return sum(p.stat().st_size for p in files if "__pycache__" not in p.parts)
 
     assert size(FOLDER) < 400_000
-    assert size(REPOSITORY / "golden") < 3_000_000
+    # Baselines keep integers of every layer, and all boxes of detectors.
+    assert size(REPOSITORY / "golden") < 8_000_000
 
 
 @pytest.mark.slow
