@@ -99,7 +99,7 @@ class Shared:
             except DataError:
                 pass  # damaged by a machine that failed: computed anew
         found = compute()
-        if self.store.path:
+        if self.store.holds:
             self.store.put(key, encode(found))
         return found
 
@@ -108,7 +108,7 @@ class Shared:
         return _kept(self._programs, key, lambda: self._stored_program(key, compute))
 
     def _stored_program(self, key: str, compute: Callable[[], Graph]) -> Graph:
-        if self.store.path is None:
+        if not self.store.holds:
             return compute()
         with tempfile.TemporaryDirectory(prefix="emu-") as folder:
             file = Path(folder) / "program.emu"

@@ -2,11 +2,12 @@
 
     .emu/resume.db           beside the folder `suites`, or beside a suite elsewhere
 
-A key says everything that its value depends on (`emu/gate/keys.py`), so a value is
-right whenever its key is asked for. What a run stored it forgets when it is through;
-only a run that is killed leaves something. Killing a process at any moment loses what
-it was just writing and nothing else: SQLite commits whole values. Nothing waits for the
-disk (a failing machine may lose the file; then everything is measured anew).
+A key (`key_of` in `emu/gate/shared.py`) says everything that its value depends on, so a
+value is right whenever its key is asked for. What a run stored it forgets when it is
+through; only a run that is killed leaves something. Killing a process at any moment
+loses what it was just writing and nothing else: SQLite commits whole values. Nothing
+waits for the disk (a failing machine may lose the file; then everything is measured
+anew).
 """
 
 import sqlite3
@@ -27,7 +28,6 @@ _WAIT_SECONDS: Final = 30.0
 
 # What nobody came back for.
 _KEEP_DAYS: Final = 7
-_FORMAT: Final = 1
 
 
 def state_folder(suite: Path) -> Path:
