@@ -17,6 +17,7 @@ ROOMS = (
     "config",
     "jsondata",
     "arrays",
+    "recall",
     "fixedpoint",
     "ops",
     "graph",

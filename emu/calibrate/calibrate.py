@@ -8,6 +8,7 @@ import numpy as np
 from emu.calibrate.collect import Batches, Progress, collect
 from emu.calibrate.observation import Observation, Range
 from emu.graph import Graph
+from emu.recall import Checkpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,12 +28,13 @@ def calibrate(
     observations: Mapping[str, Observation],
     averaged: Collection[str] = (),
     progress: Progress | None = None,
+    checkpoint: Checkpoint = Checkpoint(),  # noqa: B008 - has no state
 ) -> Calibration:
     """Range of every tensor in `observations`, mean sample of each in `averaged`.
 
     Arguments and errors as those of `collect`.
     """
     wishes = {name: (seen,) for name, seen in observations.items()}
-    found = collect(graph, batches, wishes, averaged, progress)
+    found = collect(graph, batches, wishes, averaged, progress, checkpoint)
     ranges = {name: found.range(name, seen) for name, seen in observations.items()}
     return Calibration(ranges=ranges, means=found.means)

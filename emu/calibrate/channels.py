@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64
 
-from emu.calibrate.collect import Batches, fresh
+from emu.calibrate.collect import Batches, fresh, padded
 from emu.calibrate.observation import coarse
 from emu.errors import DataError
 from emu.graph import Graph, check_input, trace
+from emu.recall import Checkpoint
 
 
 def channel_maxima(
@@ -18,10 +19,12 @@ def channel_maxima(
     batches: Batches,
     tensors: Collection[str],
     progress: Callable[[int], None] | None = None,
+    checkpoint: Checkpoint = Checkpoint(),  # noqa: B008 - has no state
 ) -> dict[str, Float64[np.ndarray, " c"]]:
     """max|x| over samples and positions for each entry of a tensor's last axis.
 
-    `batches` as for `calibrate`; one pass, memory does not grow with their number.
+    `batches` and `checkpoint` as for `collect`; one pass, memory does not grow with
+    their number.
     Maxima are made `coarse`, as ranges are, for the same reason. Raises DataError for
     no data, samples that do not fit the input, and values that are not finite.
     """
@@ -42,16 +45,21 @@ def channel_maxima(
 
     found = {
         name: jnp.zeros(graph.tensors[name].shape[-1] or 1, jnp.float32)
-        for name in tensors
+        for name in sorted(tensors)
     }
     size = 0
-    for batch in fresh(batches):
+    done, known = checkpoint.load("channels")
+    if done:
+        found = dict(zip(found, map(jnp.asarray, known), strict=True))
+    for number, batch in enumerate(fresh(batches), 1):
         check_input(graph, graph.inputs[0], batch)
         size = size or len(batch)
-        padded = np.pad(batch, [(0, size - len(batch))] + [(0, 0)] * (batch.ndim - 1))
-        # As programs are: some float kernels hold products in 64 bits.
-        with jax.enable_x64(True):
-            found = step(found, constants, jnp.asarray(padded), jnp.int32(len(batch)))
+        if number > done:
+            x = jnp.asarray(padded(batch, size))
+            # As programs are: some float kernels hold products in 64 bits.
+            with jax.enable_x64(True):
+                found = step(found, constants, x, jnp.int32(len(batch)))
+            checkpoint.save("channels", number, list(found.values()))
         if progress:
             progress(len(batch))
     if not size:

@@ -16,6 +16,7 @@ from emu.calibrate.statistic import Arrays, Found, State, Statistic
 from emu.calibrate.statistics import Statistics
 from emu.errors import DataError
 from emu.graph import Graph, check_input, trace
+from emu.recall import Checkpoint
 
 # A fresh run over the samples on each call, or the batches themselves: some methods
 # need two runs.
@@ -24,6 +25,8 @@ Progress = Callable[[int], None]
 # Statistics of each tensor; those of one key are one.
 Plan = Mapping[str, Sequence[Statistic]]
 States = dict[str, list[State]]
+# After some batches: states inside the model and outside, sums of averaged tensors.
+Running = tuple[States, States, dict[str, np.ndarray]]
 
 
 def first_samples(batches: Batches, count: int | None) -> Batches:
@@ -56,6 +59,7 @@ def collect(
     wishes: Mapping[str, Collection[Observation]],
     averaged: Collection[str] = (),
     progress: Progress | None = None,
+    checkpoint: Checkpoint = Checkpoint(),  # noqa: B008 - has no state
 ) -> Statistics:
     """Statistics for all `wishes` of every tensor, mean sample of each in `averaged`.
 
@@ -64,7 +68,8 @@ def collect(
     One pass over them, and a second one if some observation searches from what the
     first one found. Observations share what they need alike; memory does not grow
     with the number of batches, and their size changes nothing but the last bits of
-    float layers. `progress` is told the number of samples of each finished batch.
+    float layers. `progress` is told the number of samples of each finished batch;
+    batches that an earlier run has finished by its `checkpoint` are not run again.
 
     Raises DataError for no data, samples that do not fit the input, values that are
     not finite, and inputs that are all zeros.
@@ -78,9 +83,8 @@ def collect(
         first[name] = _joined([EXTREMES, *early])
         if late:
             second[name] = _joined(late)
-    found, samples, sums = _run(
-        graph, batches, first, {name: {} for name in first}, averaged, progress
-    )
+    run = partial(_run, graph, batches, progress=progress, checkpoint=checkpoint)
+    found, samples, sums = run("first", first, {name: {} for name in first}, averaged)
     if not samples:
         raise DataError("no calibration samples", where="calibration")
     for name, seen in found.items():
@@ -91,7 +95,7 @@ def collect(
             f"all {samples} samples are zeros throughout", where="calibration"
         )
     if second:
-        more, again, _ = _run(graph, batches, second, found, (), progress)
+        more, again, _ = run("second", second, found, ())
         if again != samples:
             raise DataError(
                 f"the first pass gave {samples} samples, the second {again}",
@@ -118,10 +122,13 @@ def _joined(statistics: Iterable[Statistic]) -> list[Statistic]:
 def _run(
     graph: Graph,
     batches: Batches,
+    stage: str,
     plan: Plan,
     found: Mapping[str, Found],
     averaged: Collection[str],
+    *,
     progress: Progress | None,
+    checkpoint: Checkpoint,
 ) -> tuple[dict[str, Found], int, dict[str, np.ndarray]]:
     """One pass: finished states, number of samples, sums of the averaged tensors."""
     constants = {k: jnp.asarray(v) for k, v in graph.constants.items()}
@@ -152,40 +159,60 @@ def _run(
         sums = {name: _sum(tensors[name], valid) for name in averaged}
         return updated, {name: rows[name] for name in watched}, sums, valid
 
+    def begin() -> Running:
+        none = dict.fromkeys(averaged, np.zeros(()))
+        return _empty(inside, found), _empty(outside, found), none
+
+    def advance(running: Running, x: np.ndarray, n: int) -> Running:
+        early, late, sums = running
+        early, rows, added, valid = step(early, constants, jnp.asarray(x), jnp.int32(n))
+        late = {
+            name: [
+                _update(one.update, state, rows[name], valid)
+                for one, state in zip(outside[name], late[name], strict=True)
+            ]
+            for name in watched
+        }
+        # One batch at a time: a queue of them would hold their tensors.
+        early, late = jax.block_until_ready((early, late))
+        # Batches are added in float64: the mean hardly depends on the processor.
+        sums = {k: np.asarray(v, np.float64) + sums[k] for k, v in added.items()}
+        return early, late, sums
+
     size, total = 0, 0
-    sums: dict[str, np.ndarray] = {}
-    begun: tuple[States, States] | None = None
-    for batch in fresh(batches):
+    done, leaves = checkpoint.load(stage)
+    running: Running | None = None
+    for number, batch in enumerate(fresh(batches), 1):
         check_input(graph, graph.inputs[0], batch)
         size = size or len(batch)
-        padded = np.pad(batch, [(0, size - len(batch))] + [(0, 0)] * (batch.ndim - 1))
         # As programs are: some float kernels hold products in 64 bits.
         with jax.enable_x64(True):
-            early, late = begun or (_empty(inside, found), _empty(outside, found))
-            early, rows, added, valid = step(
-                early, constants, jnp.asarray(padded), jnp.int32(len(batch))
-            )
-            late = {
-                name: [
-                    _update(one.update, state, rows[name], valid)
-                    for one, state in zip(outside[name], late[name], strict=True)
-                ]
-                for name in watched
-            }
-            # One batch at a time: a queue of them would hold their tensors.
-            begun = jax.block_until_ready((early, late))
-        # Batches are added in float64: the mean hardly depends on the processor.
-        for name, value in added.items():
-            sums[name] = np.asarray(value, np.float64) + sums.get(name, 0.0)
+            running = running or _resumed(begin(), leaves)
+            if number > done:
+                running = advance(running, padded(batch, size), len(batch))
+                checkpoint.save(stage, number, jax.tree.leaves(running))
         total += len(batch)
         if progress:
             progress(len(batch))
-    early, late = begun or ({}, {})
+    early, late, sums = running or ({}, {}, {})
     finished: dict[str, Found] = {
         name: {**seen, **_finished(outside, late).get(name, {})}
         for name, seen in _finished(inside, early).items()
     }
     return finished, total, sums
+
+
+def padded(batch: np.ndarray, size: int) -> np.ndarray:
+    """The batch with zeros for the samples that it is short of `size`."""
+    return np.pad(batch, [(0, size - len(batch))] + [(0, 0)] * (batch.ndim - 1))
+
+
+def _resumed(empty: Running, leaves: Sequence[np.ndarray]) -> Running:
+    """What a checkpoint knows, put together as an empty one is; empty for nothing."""
+    if not leaves:
+        return empty
+    early, late, sums = jax.tree.unflatten(jax.tree.structure(empty), leaves)
+    return *jax.tree.map(jnp.asarray, (early, late)), sums
 
 
 @partial(jax.jit, static_argnums=0)

@@ -1,8 +1,10 @@
 """compare_layers: every quantized layer against golden FP32, streamed over batches."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +28,7 @@ from emu.execute import Family, Program
 from emu.fixedpoint import QParams, Register
 from emu.graph import Graph, Numbers, as_number, check_input, with_numbers
 from emu.ops import Accumulating, watch
+from emu.recall import Arrays, Recall, compute_anew
 
 # Golden tensors of one call; they, their copies and results may take ten times as much.
 _GOLDEN_BYTES: Final = 128 << 20
@@ -120,11 +123,25 @@ class _Run:
             },
         )
 
-    def add(self, inputs: Mapping[str, np.ndarray], count: int) -> None:
-        padded = {name: self.program.pad(name, x) for name, x in inputs.items()}
+    def sums(self, feed: Mapping[str, np.ndarray]) -> Arrays:
+        """What a batch gives, named layer/sum."""
+        names = self.comparison.graph.inputs
+        padded = {name: self.program.pad(name, feed[name]) for name in names}
         batch = jax.device_get(self.program.launch(padded))
-        for name, sums in batch.items():
-            self.totals[name] = combine(self.totals.get(name), sums, count)
+        return {
+            f"{layer}/{name}": values
+            for layer, sums in batch.items()
+            for name, values in sums.items()
+        }
+
+    def add(self, sums: Arrays, count: int) -> None:
+        """Add the first `count` samples of a batch to the totals."""
+        layers: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
+        for path, values in sums.items():
+            layer, _, name = path.rpartition("/")
+            layers[layer][name] = values
+        for layer, found in layers.items():
+            self.totals[layer] = combine(self.totals.get(layer), found, count)
 
     def table(self, samples: int, levels: Mapping[str, str]) -> pd.DataFrame:
         tensors = self.comparison.graph.tensors
@@ -152,13 +169,14 @@ def compare_layers(
     modes: tuple[Mode, ...] = (Mode.CUMULATIVE, Mode.ISOLATED),
     progress: Callable[[int], None] | None = None,
     family: Family | None = None,
+    recall: Recall = compute_anew,
 ) -> LayerReport:
     """Compare every quantized layer of an integer Graph with another engine's FP32.
 
     `model` is the float file the graph was made from; `batches` are its float32
     inputs, at most `batch_size` samples each; fewer go through at once where the golden
     tensors are large. Memory does not grow with their number. Comparisons of a
-    `family` share compiled code.
+    `family` share compiled code. `recall` gives batches of an interrupted run.
     """
     comparisons = {mode: _REWRITES[mode](graph) for mode in modes}
     size = min([batch_size, *map(_fitting, comparisons.values())])
@@ -168,17 +186,27 @@ def compare_layers(
     wanted = _golden_inputs(run.comparison.graph for run in runs.values())
     names = sorted({name for name, _ in wanted.values()})
     engine = golden_engine(Path(model), names)
-    samples = 0
-    for x in _pieces(batches, size):
-        check_input(graph, graph.inputs[0], x)
+
+    def compute(x: np.ndarray) -> Arrays:
+        """The sums of all runs for a batch, named by mode, layer and sum."""
         found = engine.run(x)
         goldens = {
             name: np.ascontiguousarray(np.transpose(found[source], perm))
             for name, (source, perm) in wanted.items()
         }
         feed = {**goldens, graph.inputs[0]: x}
-        for run in runs.values():
-            run.add({name: feed[name] for name in run.comparison.graph.inputs}, len(x))
+        return {
+            f"{mode.value}/{path}": values
+            for mode, run in runs.items()
+            for path, values in run.sums(feed).items()
+        }
+
+    samples = 0
+    for number, x in enumerate(_pieces(batches, size)):
+        check_input(graph, graph.inputs[0], x)
+        sums = recall(number, partial(compute, x))
+        for mode, run in runs.items():
+            run.add(_under(f"{mode.value}/", sums), len(x))
         samples += len(x)
         if progress:
             progress(len(x))
@@ -187,6 +215,15 @@ def compare_layers(
     levels = tensor_levels(graph)
     tables = {mode: run.table(samples, levels) for mode, run in runs.items()}
     return LayerReport(tables=tables, samples=samples, engine=engine.about)
+
+
+def _under(prefix: str, sums: Arrays) -> Arrays:
+    """Those whose names begin so, without the beginning."""
+    return {
+        path.removeprefix(prefix): values
+        for path, values in sums.items()
+        if path.startswith(prefix)
+    }
 
 
 def _fitting(comparison: Comparison) -> int:

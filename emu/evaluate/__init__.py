@@ -49,7 +49,6 @@ from emu.evaluate.random_data import (
     parse_random as parse_random,
     random_batches as random_batches,
 )
-from emu.evaluate.recall import Arrays as Arrays, Recall as Recall
 from emu.evaluate.selection import (
     Selection as Selection,
     parse_selection as parse_selection,

@@ -15,8 +15,8 @@ from emu.evaluate.batches import Batch, batches, require_no_nan
 from emu.evaluate.datasets import Dataset
 from emu.evaluate.metrics import AucCounts, auc, top_class, topk_hits
 from emu.evaluate.preprocess import Preprocess
-from emu.evaluate.recall import Arrays, Recall, compute_anew
 from emu.evaluate.task import Task
+from emu.recall import Arrays, Recall, compute_anew
 
 Predict = Callable[[np.ndarray], np.ndarray]
 Progress = Callable[[int, int], None]

@@ -12,7 +12,6 @@ from emu.evaluate.detect.loop import PredictAll, evaluate_detector
 from emu.evaluate.detect.result import DetectResult
 from emu.evaluate.entries import ModelEntry, find_dataset
 from emu.evaluate.loop import RowResult, evaluate
-from emu.evaluate.recall import Recall, compute_anew
 from emu.execute import Family, Program
 from emu.frontends import load_model
 from emu.graph import Graph, load_graph, with_real_edges
@@ -23,6 +22,7 @@ from emu.quantize import (
     lower_stated,
     quantize_model,
 )
+from emu.recall import Checkpoint, Recall, compute_anew
 from emu.targets import Target
 
 Progress = Callable[[int, int], None]
@@ -78,12 +78,14 @@ def quantize_entry(
     progress: Progress | None = None,
     *,
     record: Record | None = None,
+    checkpoint: Checkpoint = Checkpoint(),  # noqa: B008 - has no state
 ) -> Graph:
     """The integer program of a float Graph, calibrated on a dataset reference.
 
     `calibration` defaults to the entry's own. The entry and the digest of the
     calibration data are recorded in the provenance, and where the model lies. With a
     `record` of factors data is needed, and opened, only for what it does not say.
+    Batches that an earlier run has finished by its `checkpoint` are not run again.
     """
     reference = calibration or entry.calibration
     gaps = calibration_gaps(graph, recipe, target, record) if record else ("",)
@@ -126,7 +128,14 @@ def quantize_entry(
         return model_inputs(dataset, entry, batch_size)
 
     return quantize_model(
-        graph, inputs, recipe, target, provenance, count, record=record
+        graph,
+        inputs,
+        recipe,
+        target,
+        provenance,
+        count,
+        record=record,
+        checkpoint=checkpoint,
     )
 
 

@@ -5,10 +5,11 @@ from typing import Final
 
 import numpy as np
 
-from emu.evaluate import Arrays, Dataset, EvalResult, ModelEntry, evaluate_graph
+from emu.evaluate import Dataset, EvalResult, ModelEntry, evaluate_graph
 from emu.gate.digest import BitDigest, integer_outputs
 from emu.gate.shared import Shared
 from emu.graph import Graph
+from emu.recall import Arrays
 
 # Before the names of integers that a batch's digest is made of.
 _BITS: Final = "bits:"

@@ -27,7 +27,7 @@ from emu.evaluate import (
 )
 from emu.execute import Program, accumulation_bound
 from emu.fixedpoint import Accumulator, bits_needed, dequantize
-from emu.gate.run import DEFAULT_TARGET
+from emu.gate.figures import DEFAULT_TARGET
 from emu.graph import Graph, fold_constants, is_static, with_real_edges
 from emu.ops import Accumulating, watch
 from emu.quantize import open_recipe

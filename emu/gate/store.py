@@ -12,22 +12,29 @@ anew).
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
+import jax
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from emu.evaluate import Arrays, Recall
+from emu.recall import Arrays, Checkpoint, Recall
 
 _WAIT_SECONDS: Final = 30.0
 
 # What nobody came back for.
 _KEEP_DAYS: Final = 7
+
+# SQLite takes no value of a gigabyte. What is as large is computed again.
+_LARGEST: Final = 900_000_000
+
+# Among the places of a checkpoint's arrays.
+_BATCHES: Final = "batches"
 
 
 def state_folder(suite: Path) -> Path:
@@ -77,7 +84,9 @@ class Store:
         return None
 
     def put(self, key: str, value: bytes) -> None:
-        """Store a value before returning."""
+        """Store a value before returning; not one that is too large."""
+        if len(value) > _LARGEST:
+            return
         self._used[key] = None
         with self._guarded() as connection:
             if connection:
@@ -85,6 +94,13 @@ class Store:
                     "INSERT OR REPLACE INTO finished VALUES (?, ?, ?)",
                     [key, int(time.time()), value],
                 )
+
+    def drop(self, prefix: str) -> None:
+        """Forget what is stored under keys that begin so."""
+        with self._guarded() as connection:
+            if connection:
+                query = "DELETE FROM finished WHERE substr(key, 1, ?) = ?"
+                connection.execute(query, [len(prefix), prefix])
 
     def forget(self) -> None:
         """Drop whatever was asked for or stored: the run is through."""
@@ -115,7 +131,7 @@ class Store:
             self._connection = None
 
     def recall(self, key: str) -> Recall:
-        """Batches of one evaluation, under keys that begin with `key`."""
+        """Batches of one stage of a case, under keys that begin with `key`."""
 
         def recall(number: int, compute: Callable[[], Arrays]) -> Arrays:
             name = f"{key}/{number}"
@@ -123,12 +139,14 @@ class Store:
             if known is not None:
                 return known
             found = compute()
-            self.put(
-                name, save({k: np.asarray(v, order="C") for k, v in found.items()})
-            )
+            self.put(name, _packed(found))
             return found
 
         return recall
+
+    def checkpoint(self, key: str) -> Checkpoint:
+        """Passes over batches, under keys that begin with `key`."""
+        return StoredCheckpoint(self, key)
 
     @contextmanager
     def _guarded(self) -> Iterator[sqlite3.Connection | None]:
@@ -138,6 +156,32 @@ class Store:
             except (sqlite3.Error, OSError) as error:
                 self.failure = getattr(error, "strerror", None) or str(error)
                 self._connection = None
+
+
+class StoredCheckpoint(Checkpoint):
+    """A checkpoint in a store: what is known by place, and how many batches made it."""
+
+    def __init__(self, store: Store, key: str) -> None:
+        self.store = store
+        self.key = key
+
+    def load(self, stage: str) -> tuple[int, Sequence[np.ndarray]]:
+        known = dict(_unpacked(self.store.get(f"{self.key}/{stage}")) or {})
+        batches = int(known.pop(_BATCHES, 0))
+        return batches, [known[str(place)] for place in range(len(known))]
+
+    def save(
+        self, stage: str, batches: int, arrays: Sequence[np.ndarray | jax.Array]
+    ) -> None:
+        if not self.store.holds:
+            return
+        known = {str(place): np.asarray(x) for place, x in enumerate(arrays)}
+        known[_BATCHES] = np.array(batches)
+        self.store.put(f"{self.key}/{stage}", _packed(known))
+
+
+def _packed(arrays: Arrays) -> bytes:
+    return save({name: np.asarray(x, order="C") for name, x in arrays.items()})
 
 
 def _unpacked(value: bytes | None) -> Mapping[str, np.ndarray] | None:

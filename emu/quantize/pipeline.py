@@ -24,6 +24,7 @@ from emu.quantize.recipe import (
     strengths,
 )
 from emu.quantize.recorded import NO_FACTORS, Factors
+from emu.recall import Checkpoint
 from emu.targets import Target
 
 
@@ -36,11 +37,13 @@ def quantize_model(
     progress: Callable[[int], None] | None = None,
     *,
     record: Record | None = None,
+    checkpoint: Checkpoint = Checkpoint(),  # noqa: B008 - has no state
 ) -> Graph:
     """Optimize, calibrate on `batches` (float32 model inputs), lower to integers.
 
     `batches` gives a fresh run over them on each call, or is a sequence: some methods
-    need two passes. `recipe.batch_count` samples of them count.
+    need two passes. `recipe.batch_count` samples of them count. Batches that an earlier
+    run has finished by its `checkpoint` are not run again.
     Recipe names are those of the graph after optimization (a folded batch norm goes
     by the name of its convolution). Target, recipe and versions are recorded in the
     result's provenance, with `provenance` (calibration data, say) and, if the recipe
@@ -53,7 +56,7 @@ def quantize_model(
     floats = run_passes(graph)
     check_recipe(recipe, floats)
     batches = first_samples(batches, recipe.batch_count)
-    balanced = balance_model(floats, batches, recipe)
+    balanced = balance_model(floats, batches, recipe, checkpoint)
     floats = balanced.graph
     wanted, factors = observations(recipe, floats, target), NO_FACTORS
     if record is not None:
@@ -62,7 +65,7 @@ def quantize_model(
         wanted = {name: wanted[name] for name in gaps if name in wanted}
     means = averaged(recipe, floats)
     if record is None or wanted or means:
-        calibration = calibrate(floats, batches, wanted, means, progress)
+        calibration = calibrate(floats, batches, wanted, means, progress, checkpoint)
     else:
         calibration = Calibration(ranges={})
     known = {
@@ -130,7 +133,12 @@ def _without_means(recipe: Recipe) -> dict[str, object]:
     return data
 
 
-def balance_model(floats: Graph, batches: Batches, recipe: Recipe) -> Balanced:
+def balance_model(
+    floats: Graph,
+    batches: Batches,
+    recipe: Recipe,
+    checkpoint: Checkpoint = Checkpoint(),  # noqa: B008 - has no state
+) -> Balanced:
     """The graph with the inputs of layers balanced as the recipe says.
 
     Takes a pass over the batches for the largest magnitude of each channel, none if
@@ -140,5 +148,5 @@ def balance_model(floats: Graph, batches: Batches, recipe: Recipe) -> Balanced:
     if not wanted:
         return Balanced(graph=floats, layers=(), left={})
     inputs = {n.inputs[0] for n in floats.nodes if n.name in wanted}
-    maxima = channel_maxima(floats, batches, sorted(inputs))
+    maxima = channel_maxima(floats, batches, inputs, checkpoint=checkpoint)
     return balance(floats, maxima, wanted)

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from emu.gate import baseline_path, bits, run, run_gate
+from emu.gate import baseline_path, bits, figures, run_gate
 
 CASE: Final = """
 [[case]]
@@ -55,13 +55,13 @@ def suite(accepted) -> Path:
 def evaluated(monkeypatch) -> list[str]:
     """A word for each evaluation of a model, FP32 or integer."""
     words: list[str] = []
-    sound = run.evaluate_graph
+    sound = figures.evaluate_graph
 
     def counted(*args, **options):
         words.append("evaluated")
         return sound(*args, **options)
 
-    for module in (run, bits):
+    for module in (figures, bits):
         monkeypatch.setattr(module, "evaluate_graph", counted)
     return words
 

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from emu.evaluate import Preprocess
-from emu.gate import Selection, Shared, baseline_path, record_golden, run, run_gate
+from emu.gate import Selection, Shared, baseline_path, figures, record_golden, run_gate
 from emu.graph import Graph
 from emu.ops import Accumulating, Rescale
 
@@ -126,8 +126,12 @@ def in_program(damage: Damage) -> Plant:
     """Plant in what quantization makes."""
 
     def plant(suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        sound = run.quantize_entry
-        monkeypatch.setattr(run, "quantize_entry", lambda *args: damage(sound(*args)))
+        sound = figures.quantize_entry
+        monkeypatch.setattr(
+            figures,
+            "quantize_entry",
+            lambda *args, **options: damage(sound(*args, **options)),
+        )
 
     return plant
 
@@ -182,14 +186,14 @@ def flip_signs(name: str, channel: int, count: int = 1) -> Damage:
 
 def reverse_channels(suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calibrate on BGR what is evaluated as RGB."""
-    sound = run.quantize_entry
+    sound = figures.quantize_entry
 
-    def quantize(entry, *args):
+    def quantize(entry, *args, **options):
         steps = [step.model_dump() for step in entry.preprocess.steps]
         turned = Preprocess.model_validate([{"op": "channels", "order": "BGR"}, *steps])
-        return sound(entry.model_copy(update={"preprocess": turned}), *args)
+        return sound(entry.model_copy(update={"preprocess": turned}), *args, **options)
 
-    monkeypatch.setattr(run, "quantize_entry", quantize)
+    monkeypatch.setattr(figures, "quantize_entry", quantize)
 
 
 def _edit_data(suite: Path, **changes: Callable[[np.ndarray], np.ndarray]) -> None:

@@ -11,21 +11,26 @@ import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import onnx
 import pytest
 
+from emu.compare import compare
 from emu.evaluate import session
 from emu.gate import (
     Selection,
     Store,
     baseline_path,
+    emulate,
     history_path,
     read_baseline,
     run_gate,
+    store as stores,
 )
 from emu.gate.shared import Shared
 from emu.gate.store import resume_path
+from emu.graph import save_graph
 from emu.report import gate_json
 from tests.gate.conftest import SUITE, tiny_model, write_suite
 
@@ -131,6 +136,70 @@ def test_finished_batches_are_not_run_again(three, monkeypatch):
     # By batches of 32: tiny has 3, and of 8: second has 9, both twice; third 2, twice.
     assert before == 6 + 9 + 5
     assert before + resumed == 6 + 18 + 4
+
+
+def test_finished_batches_of_calibration_are_not_run_again(three, whole, monkeypatch):
+    ran = Counter()
+    save = stores.StoredCheckpoint.save
+
+    def counted(checkpoint, stage, batches, arrays):
+        ran[checkpoint.key, stage, batches] += 1
+        save(checkpoint, stage, batches, arrays)
+
+    # What a batch gave is saved right after it was run.
+    monkeypatch.setattr(stores.StoredCheckpoint, "save", counted)
+    file = resume_path(three)
+    # Of 20 samples by 8 there are three batches.
+    interrupt(three, InterruptAt("second", "calibrate", 2))
+    done = Counter(ran)
+    again = run_gate([three], store=Store(file))
+    assert done.total() == 1 + 2
+    assert ran.total() == 1 + 3 + 1
+    assert set(ran.values()) == {1}
+    assert measured(again) == whole
+
+
+def test_finished_batches_of_the_layer_table_are_not_run_again(
+    three, whole, monkeypatch
+):
+    ran = Counter()
+    engine = compare.golden_engine
+
+    def counted(model, names):
+        golden = engine(model, names)
+
+        def run(x):
+            ran["batches"] += 1
+            return golden.run(x)
+
+        return SimpleNamespace(run=run, about=golden.about)
+
+    monkeypatch.setattr(compare, "golden_engine", counted)
+    file = resume_path(three)
+    interrupt(three, InterruptAt("second", "compare", 2))
+    done = ran.total()
+    again = run_gate([three], store=Store(file))
+    # 20 samples by 32, then 64 by 8, then 60 by 32.
+    assert done == 1 + 2
+    assert ran.total() == 1 + 8 + 2
+    assert measured(again) == whole
+
+
+def test_programs_of_one_suite_keep_their_batches_apart(tmp_path):
+    """An .emu file is quantized already; two give what each gives alone."""
+    suite = write_suite(
+        tmp_path, '[[case]]\nid = "{model}"\nmodel = ["one.toml", "two.toml"]\n'
+    )
+    folder = suite.parent
+    for name, data in (("one", "data.npz[0:20]"), ("two", "data.npz[0:3]")):
+        program = emulate(folder / "tiny.onnx", calibration=f"{folder}/{data}")
+        save_graph(program.graph, folder / f"{name}.emu")
+        entry = f'file = "{name}.emu"\ndata = "data.npz[20:]"\n'
+        (folder / f"{name}.toml").write_text(entry)
+    assert run_gate([suite], reason="first").exit_code == 0
+    one, two = (read_baseline(baseline_path(suite, case)) for case in ("one", "two"))
+    assert one.digest != two.digest
+    assert run_gate([suite], store=Store(resume_path(suite))).exit_code == 0
 
 
 def test_a_run_that_ends_leaves_nothing(three):

@@ -13,7 +13,7 @@ from emu.evaluate.detect.boxes import Detections, Objects
 from emu.evaluate.detect.decode import Decoder, class_count, detect
 from emu.evaluate.detect.result import DetectResult
 from emu.evaluate.preprocess import Preprocess
-from emu.evaluate.recall import Arrays, Recall, compute_anew
+from emu.recall import Arrays, Recall, compute_anew
 
 # From float32 rows to all outputs of the model, by name.
 PredictAll = Callable[[np.ndarray], Mapping[str, np.ndarray]]
