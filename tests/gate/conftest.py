@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from emu.gate import CaseResult, read_suite, run_case
+from emu.gate import CaseResult, read_suite, record_golden, run_case, run_gate
 
 SAMPLES, CALIBRATION = 90, 20
 
@@ -21,6 +21,12 @@ SUITE = """
     calibration = "data.npz[0:20]"
     compare_samples = 20
     limits = { max_drop_points = 5.0 }
+"""
+SECOND = """
+[[case]]
+id = "second"
+model = "tiny.toml"
+calibration = "data.npz[0:20]"
 """
 ENTRY = """
     file = "tiny.onnx"
@@ -94,3 +100,17 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> CaseResult:
 def instant(monkeypatch: pytest.MonkeyPatch, measured: CaseResult) -> None:
     """Cases of the gate give the measured result without being run."""
     monkeypatch.setattr("emu.gate.measure.run_case", lambda *_: measured)
+
+
+@pytest.fixture
+def recorded(suite) -> Path:
+    """The folder of a recording, beside a suite whose baseline holds."""
+    run_gate([suite], reason="first")
+    (one,) = record_golden([suite])
+    assert one.folder
+    return one.folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Names and contents of a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
