@@ -120,7 +120,7 @@ def everywhere(name: str) -> dict[str, str]:
 def test_it_asks_nobody_for_anything_and_reports_no_error(driver, address):
     for log in ("browser", "performance"):
         driver.get_log(log)
-    for place in ("", "#case-1", "#case-2", "#case-3"):
+    for place in ("", "#case-1", "#case-2", "#case-3", "#case-4", "#%"):
         driver.get("about:blank")
         driver.get(address + place)
     assert driver.get_log("browser") == []
@@ -173,6 +173,13 @@ def test_a_case_has_a_page_of_its_own(case: Page):
     assert case.driver.switch_to.active_element.text == "s/drawn regressed"
     case.one("#case-2 .crumbs a").click()
     assert case.texts("h1") == ["3 cases"]
+
+
+def test_skipping_to_the_content_stays_with_the_case(case: Page):
+    case.focus(".skip")
+    case.press(Keys.ENTER)
+    assert case.driver.switch_to.active_element.tag_name == "main"
+    assert case.texts("h1") == ["s/drawn regressed"]
 
 
 def test_a_layer_is_picked_everywhere(case: Page):

@@ -214,7 +214,7 @@
       const part = this.part("chart", { roving: true, pressed: "aria-pressed", show: (row) => reveal(part.elements.get(row), "x") });
       rows.forEach(([layer, row], i) => {
         const x = left + i * pitch;
-        const bar = s("g", { class: `bar ${band(layer.main)}`, role: "button", tabindex: -1, "aria-label": `${layer.name}: ${decibels(layer.main)} dB`, on: { click: () => this.pick(row, { from: "chart" }) } },
+        const bar = s("g", { class: `bar ${band(layer.main)}`, role: "button", tabindex: -1, "aria-label": `${layer.name}: ${decibels(layer.main)}${layer.main === Infinity ? "" : " dB"}`, on: { click: () => this.pick(row, { from: "chart" }) } },
           s("title", {}, `${layer.name}\n${known(layer.own) ? `alone ${decibels(layer.own)} dB` : ""}${known(layer.all) ? `\nin the network ${decibels(layer.all)} dB` : ""}`),
           s("rect", { class: "hit", x: x + 0.5, y: high - 6, width: pitch - 1, height: base - high + 8, rx: 3 }),
           s("rect", { class: "fill", x: x + pitch * 0.16, y: y(layer.main), width: pitch * 0.68, height: Math.max(1.5, base - y(layer.main)), rx: 1.5 }),
@@ -381,8 +381,9 @@
 
   // ---- which page: the overview, or the case that the address names
   const drawn = new Set();
+  const named = () => { try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; } };
   const route = () => {
-    const key = decodeURIComponent(location.hash.slice(1));
+    const key = named();
     const section = $$("section.case").find((one) => one.id === key);
     $("#overview").hidden = Boolean(section);
     for (const one of $$("section.case")) one.hidden = one !== section;
@@ -393,6 +394,8 @@
     $("h1", section).focus({ preventScroll: true });
   };
   addEventListener("hashchange", route);
+  // The address says which case is shown, so skipping must not change it.
+  $(".skip").addEventListener("click", (event) => { event.preventDefault(); $("#main").focus(); });
 
   // ---- the overview
   sortable($("#cases"));
