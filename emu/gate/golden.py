@@ -33,6 +33,7 @@ from emu.gate.golden_store import (
     Finding,
     Recording,
     describe,
+    is_recorded,
     little_endian,
     read_object,
     read_recording,
@@ -65,9 +66,9 @@ def golden_folder(suite: Path, entry: ModelEntry) -> Path:
 
 
 def has_recording(suite: Path, case: Case) -> bool:
-    """Whether the model of a case has a recording, sound or not."""
+    """Whether the model of a case has a recording, or had one: sound, damaged, gone."""
     try:
-        return golden_folder(suite, case_model(suite, case)).is_dir()
+        return is_recorded(golden_folder(suite, case_model(suite, case)))
     except EmuError:
         return False
 

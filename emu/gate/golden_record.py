@@ -24,6 +24,7 @@ from emu.gate.golden_store import (
     Recording,
     describe,
     has_manifest,
+    list_recording,
     object_path,
     read_recording,
     remove_unnamed,
@@ -187,6 +188,7 @@ def _written(
     if stored == recording.model_copy(update={"command": stored and stored.command}):
         status = Status.CHANGED if any(fresh) else Status.EQUAL
         recording = stored or recording
+        list_recording(folder)
     else:
         status = Status.CHANGED if has_manifest(folder) else Status.NEW
         write_recording(folder, recording)

@@ -2,6 +2,7 @@
 
 <folder>/manifest.json     what was recorded of a model, how, and of which samples
 <folder>/<sha256>.gz       the little endian bytes of a tensor, named by their digest
+<folder>/../models.txt     names of all folders, so that one that is gone is missed
 
 `zcat FILE | sha256sum` gives the name of the file.
 """
@@ -25,6 +26,7 @@ from emu.graph import write_atomically
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
+MODELS: Final = "models.txt"
 REMEDY: Final = "`emu gate --record-golden` makes it anew"
 # Of all tensors of a model, before anything is allocated for one.
 MAX_BYTES: Final = 64 << 20
@@ -124,6 +126,18 @@ def little_endian(array: Shaped[np.ndarray, "..."]) -> bytes:
     return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
+def is_recorded(folder: Path) -> bool:
+    """Whether there is a recording, or was one when the last was made."""
+    return folder.is_dir() or folder.name in _recorded(folder.parent)
+
+
+def _recorded(parent: Path) -> list[str]:
+    try:
+        return (parent / MODELS).read_text("utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
 def has_manifest(folder: Path) -> bool:
     """Whether there is a manifest, sound or not."""
     return (folder / MANIFEST).exists()
@@ -177,6 +191,15 @@ def sealed(recording: Recording) -> dict[str, Any]:
 def write_recording(folder: Path, recording: Recording) -> None:
     """Write the manifest; its objects are there already."""
     write_atomically(folder / MANIFEST, _layout(sealed(recording)).encode())
+    list_recording(folder)
+
+
+def list_recording(folder: Path) -> None:
+    """See that the list of recordings names this one."""
+    names = _recorded(folder.parent)
+    if folder.name not in names:
+        text = "".join(f"{name}\n" for name in sorted([*names, folder.name]))
+        write_atomically(folder.parent / MODELS, text.encode())
 
 
 def remove_unnamed(folder: Path, recording: Recording) -> None:

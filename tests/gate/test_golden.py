@@ -1,6 +1,7 @@
 """Golden FP32 outputs: what every run checks of a recording."""
 
 import json
+import shutil
 import zlib
 from pathlib import Path
 
@@ -143,6 +144,13 @@ def test_recording_again_mends_a_damaged_file(suite, recorded, judged):
     assert one.status is Status.CHANGED
     assert files(recorded) == sound
     assert judged()[0] is Outcome.EQUAL
+
+
+def test_a_recording_that_is_gone_is_named(recorded, judged):
+    shutil.rmtree(recorded)
+    outcome, detail, code = judged()
+    assert (outcome, code) == (Outcome.MISSING, 2)
+    assert f"{recorded / 'manifest.json'}: there is no manifest" in detail
 
 
 def test_a_manifest_that_is_gone_is_named(recorded, judged):
