@@ -59,13 +59,18 @@ def measure_all(
 ) -> Iterator[tuple[int, Found]]:
     """Measure every task; yields (its position, what was found) as each is ready.
 
-    With one job they come in order. What a case raises is what was found of it.
+    With one job they come in order. Cases that are timed wait until nothing runs beside
+    them. What a case raises is what was found of it.
     """
-    if jobs == 1 or len(tasks) == 1:
-        for position, task in enumerate(tasks):
-            yield position, measure_one(task, shared, progress)
-        return
-    yield from _Crew(tasks, min(jobs, len(tasks)), shared.store, progress).results()
+    positions = range(len(tasks))
+    together = [p for p in positions if not tasks[p].case.limits.max_time_ratio]
+    if jobs == 1 or len(together) < 2:
+        together = []
+    if together:
+        yield from _Crew(tasks, together, jobs, shared.store, progress).results()
+    for position in positions:
+        if position not in together:
+            yield position, measure_one(tasks[position], shared, progress)
 
 
 def measure_one(task: Task, shared: Shared, progress: Progress | None = None) -> Found:
@@ -81,18 +86,19 @@ def measure_one(task: Task, shared: Shared, progress: Progress | None = None) ->
 
 
 class _Crew:
-    """Workers that take tasks from one list, cases of one model after another."""
+    """Workers that take some of the tasks, cases of one model after another."""
 
     def __init__(
         self,
         tasks: Sequence[Task],
+        positions: Sequence[int],
         jobs: int,
         store: Store,
         progress: Progress | None,
     ) -> None:
         self._tasks = tasks
-        self._waiting = list(range(len(tasks)))
-        self._jobs = jobs
+        self._waiting = list(positions)
+        self._jobs = min(jobs, len(positions))
         self._store = store
         self._progress = progress
         self._lock = Lock()

@@ -51,7 +51,7 @@ def time_ratios(
 
     In turns in this process, with the same random samples, `batch_size` at once (one,
     where an engine takes no more) and all threads allowed. Other work on the machine
-    shows: of several jobs at once the ratios are worth little.
+    shows, so jobs do not run beside it.
     """
     found = {}
     for engine, rival in rivals.items():

@@ -6,8 +6,9 @@ import textwrap
 import pytest
 
 from emu.errors import DataError, EmuError, MissingError
-from emu.gate import Kind, Outcome, run_gate
+from emu.gate import Case, Kind, Limits, Outcome, Shared, run_gate
 from emu.gate.failures import DataMissingError, error_of, plain_error
+from emu.gate.measure import Task, measure_all
 from emu.report import gate_json
 from tests.gate.conftest import SUITE, write_suite
 
@@ -63,6 +64,21 @@ def test_processes_find_what_one_finds_and_a_dead_one_costs_its_case(
     (verdict,) = second.verdicts
     assert (verdict.kind, verdict.outcome) == (Kind.RUN, Outcome.FAILED)
     assert verdict.detail == f"{path}: second: its process ended by signal SIGKILL"
+
+
+def test_a_case_that_is_timed_runs_when_no_other_does(tmp_path):
+    ratios = {"a": {"onnxruntime": 3.0}, "b": None, "c": None}
+    tasks = [
+        Task(
+            suite=tmp_path / "s.toml",
+            case=Case(id=name, model="gone", limits=Limits(max_time_ratio=ratio)),
+        )
+        for name, ratio in ratios.items()
+    ]
+    found = list(measure_all(tasks, shared=Shared(), jobs=2))
+    assert {position for position, _ in found[:2]} == {1, 2}
+    assert found[2][0] == 0
+    assert all("there is no model 'gone'" in str(error) for _, error in found)
 
 
 @pytest.mark.parametrize(
