@@ -27,6 +27,8 @@ FUSED = ("onnxruntime", "onnxruntime-optimized")
 # all others are marked slow.
 QUICK = 8
 SMALL = ("resnet8_int8", "vww_int8", "kws_int8", "ad_int8")
+# Operators of other models, only more of them.
+LARGE = ("mobilenet_v2_uint8",)
 # Model, (target, engine), real samples, tensors that must be compared at least.
 CASES = [
     ("resnet8_int8", REFERENCE, 64, 16),
@@ -58,7 +60,7 @@ CASES = [
 
 
 def is_quick(model: str, pair: tuple[str, str], samples: int) -> bool:
-    usual = pair in (REFERENCE, FUSED)
+    usual = pair in (REFERENCE, FUSED) and model not in LARGE
     return samples <= QUICK and (model in SMALL or usual)
 
 
