@@ -224,7 +224,10 @@ def _worst(result: CaseResult) -> dict[str, Any] | None:
 
 def sqnr_band(sqnr_db: float) -> str:
     """The class of its colour, b0 (below 10 dB) to b4 (40 and more), b5 if exact."""
-    return "b5" if sqnr_db == math.inf else f"b{min(4, max(0, int(sqnr_db // 10)))}"
+    # Of no signal it is -inf.
+    return (
+        "b5" if sqnr_db == math.inf else f"b{int(min(40.0, max(0.0, sqnr_db)) // 10)}"
+    )
 
 
 def _facts(case: CaseOutcome) -> list[tuple[str, str]]:

@@ -333,6 +333,21 @@ def test_fifty_kills_at_random_moments_lose_nothing(three):
     assert left == {"baselines", "small", *(f"{case}.json" for case in CASES)}
 
 
+@pytest.mark.slow
+def test_eight_gates_at_once_find_the_same_and_lose_no_run(three):
+    """They share the history and the file of what is finished."""
+    whole = strip(json.loads(finish(three)))
+    runs = [start(three) for _ in range(8)]
+    for run in runs:
+        out, err = run.communicate(timeout=600)
+        assert run.returncode == 0, err
+        assert strip(json.loads(out)) == whole
+    assert kept(three) == 0
+    with closing(sqlite3.connect(history_path(three))) as connection:
+        assert connection.execute("SELECT count(*) FROM run").fetchone() == (9,)
+        assert connection.execute('SELECT count(*) FROM "case"').fetchone() == (27,)
+
+
 def finish(suite: Path) -> str:
     run = start(suite)
     out, err = run.communicate(timeout=300)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -13,6 +14,7 @@ import pytest
 from emu.errors import MissingError
 from emu.gate import Kind, Outcome, Verdict
 from emu.report.html import LIMIT_BYTES, html_page, write_html
+from emu.report.page_case import sqnr_band
 from tests.gate.made_up import outcome, run_of
 from tests.report.pages import (
     HOSTILE,
@@ -142,6 +144,22 @@ def test_the_trend_ends_with_the_last_run(page):
 
 def test_equal_runs_give_equal_pages(page):
     assert html_page(run_with_everything(), run_info(), history()) == page
+
+
+@pytest.mark.parametrize(
+    ("sqnr_db", "band"),
+    [
+        (-math.inf, 0),
+        (-3.0, 0),
+        (9.9, 0),
+        (10.0, 1),
+        (39.9, 3),
+        (200.0, 4),
+        (math.inf, 5),
+    ],
+)
+def test_every_sqnr_has_a_colour(sqnr_db, band):
+    assert sqnr_band(sqnr_db) == f"b{band}"
 
 
 def test_a_large_run_stays_below_the_limit():
