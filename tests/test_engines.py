@@ -27,8 +27,13 @@ FUSED = ("onnxruntime", "onnxruntime-optimized")
 # all others are marked slow.
 QUICK = 8
 SMALL = ("resnet8_int8", "vww_int8", "kws_int8", "ad_int8")
-# Operators of other models, only more of them.
-LARGE = ("mobilenet_v2_uint8",)
+# Operators of other models, only more of them; the suites measure these too.
+LARGE = (
+    "resnet8_large_int8",
+    "mobilenet_v1_0.25_uint8",
+    "mobilenet_v2_uint8",
+    "ssd_mobilenet_v1_uint8",
+)
 # Model, (target, engine), real samples, tensors that must be compared at least.
 CASES = [
     ("resnet8_int8", REFERENCE, 64, 16),

@@ -100,6 +100,7 @@ def test_every_kernel_runs_without_jit_and_with_other_batches():
     assert {type(case.op) for case in FEW} == set(KERNELS) - WHOLE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", EAGER, ids=str)
 def test_without_jit_nothing_changes(case: Case):
     operands = case.draw()
