@@ -35,7 +35,7 @@ import jax.monitoring
 
 from emu.cli.main import run as run_command
 from emu.evaluate import Dataset
-from emu.gate import bits, run
+from emu.gate import bits, figures, run
 from emu.gate.digest import BitDigest
 from emu.gate.store import Store
 
@@ -67,10 +67,10 @@ _OTHERS: Final = (
 _COMPILED: Final = "/jax/core/compile/jaxpr_to_mlir_module_duration"
 # Functions that are the models' own time.
 _OWN: Final = (
-    (run, "evaluate_graph"),
+    (figures, "evaluate_graph"),
     (bits, "evaluate_graph"),
-    (run, "quantize_entry"),
-    (run, "compare_layers"),
+    (figures, "quantize_entry"),
+    (figures, "compare_layers"),
     (run, "keep_tensors"),
 )
 # Parts of the harness that run inside of them.
