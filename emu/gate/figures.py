@@ -193,7 +193,7 @@ def _program(asked: Asked, graph: Graph) -> Graph:
     )
 
     def quantize() -> Graph:
-        return quantize_entry(
+        program = quantize_entry(
             entry,
             graph,
             target,
@@ -203,11 +203,11 @@ def _program(asked: Asked, graph: Graph) -> Graph:
             asked.tell("calibrate"),
             checkpoint=shared.store.checkpoint(key),
         )
+        # Means of large tensors may take hundreds of megabytes.
+        shared.store.drop(f"{key}/")
+        return program
 
-    program = shared.recalled_program(key, quantize)
-    # Means of large tensors may take hundreds of megabytes.
-    shared.store.drop(f"{key}/")
-    return program
+    return shared.recalled_program(key, quantize)
 
 
 def _integer(asked: Asked, program: Graph) -> tuple[EvalResult, str]:

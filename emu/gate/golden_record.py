@@ -188,10 +188,10 @@ def _written(
     if stored == recording.model_copy(update={"command": stored and stored.command}):
         status = Status.CHANGED if any(fresh) else Status.EQUAL
         recording = stored or recording
-        list_recording(folder)
     else:
         status = Status.CHANGED if has_manifest(folder) else Status.NEW
         write_recording(folder, recording)
+    list_recording(folder)
     remove_unnamed(folder, recording)
     files = {object_path(folder, tensor) for tensor in recording.tensors}
     return Recorded(

@@ -191,7 +191,6 @@ def sealed(recording: Recording) -> dict[str, Any]:
 def write_recording(folder: Path, recording: Recording) -> None:
     """Write the manifest; its objects are there already."""
     write_atomically(folder / MANIFEST, _layout(sealed(recording)).encode())
-    list_recording(folder)
 
 
 def list_recording(folder: Path) -> None:
